@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The targets in reading order; an arrow in "Source layout" of README points the same way as `dependencies` here.
+let package = Package(
+    name: "ingot",
+    products: [
+        .library(name: "Ingot", targets: ["Conversion"]),
+        .executable(name: "ingot", targets: ["ingot"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // System libraries: a module map and a shim each, nothing else.
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .target(name: "CKernels"),
+
+        // Bytes, text and numbers.
+        .target(name: "ByteIO"),
+        .target(name: "Digests", dependencies: ["ByteIO", "CXXHash", "COpenSSL"]),
+        .target(name: "JSON", dependencies: ["ByteIO"]),
+
+        // The graph, and what a file holds.
+        .target(name: "ModelIR", dependencies: ["ByteIO"]),
+        .target(name: "FormatKit", dependencies: ["ByteIO", "JSON", "ModelIR"]),
+        .target(name: "Containers", dependencies: ["ByteIO", "ModelIR", "CZlib"]),
+        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CZlib"]),
+
+        // Formats: one folder each.
+        .target(
+            name: "HDF5Format", dependencies: ["ByteIO", "FormatKit", "HDF5File"], path: "Formats/HDF5", exclude: ["SPEC.md"]),
+        .target(
+            name: "KerasFormat", dependencies: ["ByteIO", "JSON", "FormatKit", "Containers", "HDF5File"], path: "Formats/Keras",
+            exclude: ["SPEC.md"]),
+        .target(
+            name: "IngotFormat",
+            dependencies: ["ByteIO", "JSON", "Digests", "ModelIR", "FormatKit", "CZstd", "CKernels"], path: "Formats/Ingot",
+            exclude: ["SPEC.md"]),
+
+        // Names and wiring; mathematics; the work itself.
+        .target(name: "Architectures", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"]),
+        .target(name: "Executor", dependencies: ["ByteIO", "ModelIR", "CKernels", "COneDNN"]),
+        .target(
+            name: "Conversion",
+            dependencies: [
+                "ByteIO", "Digests", "JSON", "ModelIR", "FormatKit", "Containers", "HDF5Format", "KerasFormat", "IngotFormat",
+                "Architectures", "Executor",
+            ]),
+        .executableTarget(
+            name: "ingot",
+            dependencies: [
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Executor", "Conversion",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        .target(
+            name: "TestSupport", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers"], path: "Tests/TestSupport"),
+        .testTarget(name: "ByteIOTests", dependencies: ["ByteIO", "Digests", "TestSupport"]),
+        .testTarget(name: "JSONTests", dependencies: ["ByteIO", "JSON", "TestSupport"]),
+        .testTarget(name: "ModelIRTests", dependencies: ["ByteIO", "ModelIR", "TestSupport"]),
+        .testTarget(name: "ContainersTests", dependencies: ["ByteIO", "ModelIR", "Containers", "TestSupport"]),
+        .testTarget(name: "HDF5FileTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Containers", "TestSupport"]),
+        .testTarget(
+            name: "IngotFormatTests",
+            dependencies: ["ByteIO", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd"]),
+        .testTarget(
+            name: "FormatContractTests",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Conversion", "TestSupport"]),
+        .testTarget(
+            name: "ArchitecturesTests",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
+        .testTarget(name: "ExecutorTests", dependencies: ["ByteIO", "ModelIR", "Executor", "CKernels", "TestSupport"]),
+        .testTarget(
+            name: "ConversionTests",
+            dependencies: [
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Architectures", "Executor", "Conversion", "TestSupport",
+            ]),
+        .testTarget(name: "CommandTests", dependencies: ["ByteIO", "JSON", "ModelIR", "Containers", "TestSupport", "ingot"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
+)

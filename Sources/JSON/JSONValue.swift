@@ -1,0 +1,111 @@
+/// A JSON document: objects keep their order, numbers their spelling.
+public enum JSONValue: Hashable, Sendable {
+    case null
+    case bool(Bool)
+    case number(JSONNumber)
+    case string(String)
+    case array([JSONValue])
+    case object(JSONObject)
+}
+
+/// A number as it was spelled, so that nothing is lost on the way through; also Python's `NaN`, `Infinity` and `-Infinity`.
+public struct JSONNumber: Hashable, Sendable {
+    public let literal: String
+
+    /// - Precondition: `literal` is a JSON number or one of Python's three.
+    init(literal: String) { self.literal = literal }
+
+    public init(_ value: Int) { literal = String(value) }
+
+    /// The shortest spelling that reads back as the same value; whole numbers keep their `.0`, as Python writes them.
+    public init(_ value: Double) {
+        literal = value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-Infinity" : "Infinity") : "\(value)"
+    }
+
+    /// The exact integer, if it is one in range (`3.0` is not spelled as one, and counts only here, not in `isInteger`).
+    public var int: Int? { Int(literal) ?? Double(literal).flatMap { Int(exactly: $0) } }
+    public var isInteger: Bool { Int(literal) != nil }
+
+    public var double: Double {
+        switch literal {
+        case "NaN": .nan
+        case "Infinity": .infinity
+        case "-Infinity": -.infinity
+        default: Double(literal) ?? .nan
+        }
+    }
+}
+
+/// Members in document order; keys are unique.
+public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
+    public struct Member: Hashable, Sendable {
+        public var key: String
+        public var value: JSONValue
+    }
+
+    public private(set) var members: [Member] = []
+    private var positions: [String: Int] = [:]
+
+    public init() {}
+
+    /// - Precondition: no key appears twice.
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        for (key, value) in elements { self[key] = value }
+    }
+
+    public static func == (a: JSONObject, b: JSONObject) -> Bool { a.members == b.members }
+    public func hash(into hasher: inout Hasher) { hasher.combine(members) }
+
+    public var keys: [String] { members.map(\.key) }
+    public var isEmpty: Bool { members.isEmpty }
+
+    /// Setting a known key keeps its place; setting nil removes it.
+    public subscript(key: String) -> JSONValue? {
+        get { positions[key].map { members[$0].value } }
+        set {
+            switch (positions[key], newValue) {
+            case (let position?, let value?): members[position].value = value
+            case (nil, let value?):
+                positions[key] = members.count
+                members.append(Member(key: key, value: value))
+            case (let position?, nil):
+                members.remove(at: position)
+                positions = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($0.element.key, $0.offset) })
+            case (nil, nil): break
+            }
+        }
+    }
+}
+
+extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+    ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+    public init(nilLiteral: ()) { self = .null }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(integerLiteral value: Int) { self = .number(JSONNumber(value)) }
+    public init(floatLiteral value: Double) { self = .number(JSONNumber(value)) }
+    public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        var object = JSONObject()
+        for (key, value) in elements { object[key] = value }
+        self = .object(object)
+    }
+
+    public static func int(_ value: Int) -> JSONValue { .number(JSONNumber(value)) }
+    public static func double(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
+
+    public var isNull: Bool { self == .null }
+    public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    public var string: String? { if case .string(let value) = self { value } else { nil } }
+    public var number: JSONNumber? { if case .number(let value) = self { value } else { nil } }
+    public var int: Int? { number?.int }
+    public var double: Double? { number?.double }
+    public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+    public var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
+
+    /// A member of an object; nil for anything else.
+    public subscript(key: String) -> JSONValue? { object?[key] }
+    /// An element of an array; nil past the end and for anything else.
+    public subscript(index: Int) -> JSONValue? { array.flatMap { $0.indices.contains(index) ? $0[index] : nil } }
+}

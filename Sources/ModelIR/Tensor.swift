@@ -1,0 +1,76 @@
+import ByteIO
+
+/// Where a tensor's elements lie. Elements are delivered dense, row-major and little-endian, whatever the file does.
+public protocol TensorStorage: Sendable {
+    /// Size of all elements, in bytes.
+    var byteCount: Int { get }
+
+    /// Copies the elements' bytes from `offset` on; `offset + buffer.count` is at most `byteCount`.
+    /// - Throws: `FormatError` where stored bytes turn out damaged, `FileError` where they can't be read.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws
+
+    /// The file range that holds exactly these bytes, if there is one: for mapping, `copy_file_range` and random access.
+    var region: ByteRegion? { get }
+}
+
+extension ByteRegion: TensorStorage {
+    public var byteCount: Int { count }
+    public var region: ByteRegion? { self }
+}
+
+/// A dense array of elements: dtype, shape and lazily read bytes.
+public struct Tensor: Sendable {
+    public var dtype: DType
+    /// Sizes of the dimensions, outermost first; empty for a scalar.
+    public var shape: [Int]
+    public var storage: any TensorStorage
+
+    /// - Precondition: the storage holds exactly `shape`'s number of elements; readers check it before they build a tensor.
+    public init(dtype: DType, shape: [Int], storage: any TensorStorage) {
+        precondition(storage.byteCount == shape.reduce(1, *) * dtype.size, "tensor storage and shape disagree")
+        self.dtype = dtype
+        self.shape = shape
+        self.storage = storage
+    }
+
+    public init(dtype: DType, shape: [Int], bytes: [UInt8]) {
+        self.init(dtype: dtype, shape: shape, storage: ByteRegion(bytes: bytes))
+    }
+
+    public init(_ values: [Float], shape: [Int]) {
+        self.init(dtype: .f32, shape: shape, bytes: values.withUnsafeBytes { Array($0) })
+    }
+
+    public init(_ values: [Double], shape: [Int]) {
+        self.init(dtype: .f64, shape: shape, bytes: values.withUnsafeBytes { Array($0) })
+    }
+
+    public init(_ values: [Int64], shape: [Int]) {
+        self.init(dtype: .i64, shape: shape, bytes: values.withUnsafeBytes { Array($0) })
+    }
+
+    /// Number of elements.
+    public var count: Int { shape.reduce(1, *) }
+    public var byteCount: Int { storage.byteCount }
+
+    /// All bytes, dense, row-major, little-endian.
+    public func bytes() throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, n in
+            try storage.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+            n = byteCount
+        }
+    }
+
+    /// Visits all bytes in order, in pieces of at most `pieceSize` bytes (a multiple of every element size), in bounded memory.
+    public func forEachPiece(ofSize pieceSize: Int = 1 << 20, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, min(pieceSize, byteCount)), alignment: 64)
+        defer { buffer.deallocate() }
+        var offset = 0
+        while offset < byteCount {
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(buffer.count, byteCount - offset)])
+            try storage.read(into: piece, at: offset)
+            try body(UnsafeRawBufferPointer(piece))
+            offset += piece.count
+        }
+    }
+}

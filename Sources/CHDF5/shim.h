@@ -36,6 +36,13 @@ static inline void ch_last_error(char *text, size_t count) {
   H5Eclear2(H5E_DEFAULT);
 }
 
+// Closes a property list and keeps what the library says of an earlier failure: every call clears that.
+static inline void ch_close_list(hid_t list) {
+  hid_t errors = H5Eget_current_stack();
+  if (list >= 0) H5Pclose(list);
+  H5Eset_current_stack(errors);
+}
+
 // --- A file image over memory that someone else owns: nothing is copied, nothing is opened ----------------------------------------------
 
 typedef struct {
@@ -74,7 +81,7 @@ static inline hid_t ch_open_image(ch_image *image) {
   if (H5Pset_fapl_core(access, 1 << 16, 0) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0 &&
       H5Pset_file_image(access, (void *)image->base, image->size) >= 0)
     file = H5Fopen("image", H5F_ACC_RDONLY, access);
-  H5Pclose(access);
+  ch_close_list(access);
   return file;
 }
 
@@ -89,8 +96,8 @@ static inline hid_t ch_create_file(const char *path) {
 #endif
   )
     file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
-  if (creation >= 0) H5Pclose(creation);
-  if (access >= 0) H5Pclose(access);
+  ch_close_list(creation);
+  ch_close_list(access);
   return file;
 }
 
@@ -98,7 +105,7 @@ static inline hid_t ch_create_group(hid_t file, const char *path) {
   hid_t creation = H5Pcreate(H5P_GROUP_CREATE), group = -1;
   if (creation < 0) return -1;
   if (H5Pset_obj_track_times(creation, 0) >= 0) group = H5Gcreate2(file, path, H5P_DEFAULT, creation, H5P_DEFAULT);
-  H5Pclose(creation);
+  ch_close_list(creation);
   return group;
 }
 
@@ -108,7 +115,7 @@ static inline hid_t ch_create_dataset(hid_t file, const char *path, hid_t type, 
   if (H5Pset_obj_track_times(creation, 0) >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
       H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0)
     dataset = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-  H5Pclose(creation);
+  ch_close_list(creation);
   return dataset;
 }
 
@@ -117,7 +124,7 @@ static inline hid_t ch_create_attribute(hid_t object, const char *name, hid_t ty
   if (creation < 0) return -1;
   if (!is_utf8 || H5Pset_char_encoding(creation, H5T_CSET_UTF8) >= 0)
     attribute = H5Acreate2(object, name, type, space, creation, H5P_DEFAULT);
-  H5Pclose(creation);
+  ch_close_list(creation);
   return attribute;
 }
 

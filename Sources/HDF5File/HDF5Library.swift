@@ -42,6 +42,13 @@ struct HDF5Handle: ~Copyable {
         self.id = id
     }
 
+    /// Closes a file that was written, where closing can fail.
+    consuming func closeFile() throws {
+        let file = id
+        discard self
+        try check(H5Fclose(file), "close the file")
+    }
+
     deinit { H5Idec_ref(id) }
 }
 

@@ -13,6 +13,26 @@ static inline void ch_silence(void) {
   H5Eclear2(H5E_DEFAULT);
 }
 
+// A conversion that converts nothing: variable-length elements become the references to the heap that the file holds in their place.
+static inline herr_t ch_keep_reference(hid_t from, hid_t to, H5T_cdata_t *data, size_t count, size_t stride, size_t background_stride,
+                                       void *elements, void *background, hid_t transfer) {
+  (void)from, (void)to, (void)count, (void)stride, (void)background_stride, (void)elements, (void)background, (void)transfer;
+  if (data->command == H5T_CONV_INIT) data->need_bkg = H5T_BKG_NO;
+  return 0;
+}
+
+// Lets variable-length strings be read into opaque elements of the reference's size. The library's own way to the strings follows the
+// references through heaps whose sizes it does not check.
+static inline herr_t ch_register_references(void) {
+  hid_t from = H5Tcopy(H5T_C_S1), to = H5Tcreate(H5T_OPAQUE, 16);
+  herr_t status = -1;
+  if (from >= 0 && to >= 0 && H5Tset_size(from, H5T_VARIABLE) >= 0 && H5Tset_tag(to, "") >= 0)
+    status = H5Tregister(H5T_PERS_SOFT, "reference", from, to, ch_keep_reference);
+  if (from >= 0) H5Tclose(from);
+  if (to >= 0) H5Tclose(to);
+  return status;
+}
+
 typedef struct {
   char *text;
   size_t count;

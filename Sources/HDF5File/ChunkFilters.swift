@@ -34,7 +34,7 @@ struct ChunkFilters: Sendable {
             }
         }
         guard bytes.count == byteCount else {
-            throw HDF5Error.badChunk(path, expected: "a chunk of \(byteCount) bytes", found: "\(bytes.count)")
+            throw HDF5Error.chunkSize(path, expected: byteCount, found: "\(bytes.count)")
         }
         return bytes
     }
@@ -46,7 +46,7 @@ struct ChunkFilters: Sendable {
 
     private func inflated(_ bytes: [UInt8], limit: Int) throws -> [UInt8] {
         var stream = z_stream()
-        guard cz_inflate_init(&stream) == Z_OK else { throw HDF5Error.badChunk(path, expected: "memory for zlib", found: "none") }
+        guard cz_inflate_init(&stream) == Z_OK else { throw HDF5Error.filterFailed(path, expected: "memory for zlib", found: "none") }
         defer { inflateEnd(&stream) }
         // One byte more than allowed, so that a stream that is too long shows.
         var result = [UInt8](repeating: 0, count: limit + 1)
@@ -73,9 +73,8 @@ struct ChunkFilters: Sendable {
                 return (status, produced)
             }
         }
-        guard status == Z_STREAM_END, produced <= limit else {
-            throw HDF5Error.badChunk(path, expected: "a deflate stream of \(byteCount) bytes", found: "another")
-        }
+        guard produced <= limit else { throw HDF5Error.chunkSize(path, expected: byteCount, found: "more") }
+        guard status == Z_STREAM_END else { throw HDF5Error.filterFailed(path, expected: "a whole deflate stream", found: "other bytes") }
         result.removeLast(result.count - produced)
         return result
     }
@@ -97,7 +96,7 @@ struct ChunkFilters: Sendable {
     }
 
     private func withoutChecksum(_ bytes: [UInt8]) throws -> [UInt8] {
-        guard bytes.count >= 4 else { throw HDF5Error.badChunk(path, expected: "a checksum of 4 bytes", found: "\(bytes.count)") }
+        guard bytes.count >= 4 else { throw HDF5Error.filterFailed(path, expected: "a checksum of 4 bytes", found: "\(bytes.count)") }
         let stored = bytes.suffix(4).enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << UInt32(8 * $1.offset) }
         let found = fletcher32Checksum(bytes[..<(bytes.count - 4)])
         // Version 1.6.2 of the library stored the two bytes of each half in the other order.
@@ -138,7 +137,11 @@ func fletcher32Checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
 }
 
 extension HDF5Error {
-    static func badChunk(_ path: String, expected: String, found: String) -> FormatError {
-        make("bad-chunk", "H16", expected: "\(expected) in \(path)", found: found)
+    static func filterFailed(_ path: String, expected: String, found: String) -> FormatError {
+        make("filter-failed", "H16", expected: "\(expected) in a chunk of \(path)", found: found)
+    }
+
+    static func chunkSize(_ path: String, expected: Int, found: String) -> FormatError {
+        make("chunk-size-mismatch", "H16", expected: "\(expected) bytes in each chunk of \(path)", found: found)
     }
 }

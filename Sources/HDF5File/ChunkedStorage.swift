@@ -103,7 +103,7 @@ final class ChunkedStorage: TensorStorage {
             let start = [hsize_t(rows.lowerBound)] + [hsize_t](repeating: 0, count: dataset.shape.count - 1)
             let count = [hsize_t(rows.count)] + dataset.shape.dropFirst().map { hsize_t($0) }
             guard H5Tget_size(type.id) == dataset.dtype.size, Int(H5Sget_simple_extent_ndims(space.id)) == count.count else {
-                throw HDF5Error.damaged(found: "\(path) other than in the index")
+                throw HDF5Error.corrupt(found: "\(path) other than in the index")
             }
             try check(H5Sselect_hyperslab(space.id, H5S_SELECT_SET, start, nil, count, nil), "select rows of \(path)")
             let memory = try HDF5Handle(H5Screate_simple(Int32(count.count), count, nil), "select rows of \(path)")

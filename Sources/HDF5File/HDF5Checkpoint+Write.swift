@@ -55,7 +55,7 @@ extension HDF5Checkpoint {
         for attribute in entry.attributes { try HDF5AttributeWriter.write(attribute, on: dataset.id, path: path) }
         guard entry.tensor.byteCount > 0 else { return nil }
         let offset = UInt64(H5Dget_offset(dataset.id))
-        guard offset != .max else { throw HDF5Error.damaged("allocate \(path)") }
+        guard offset != .max else { throw HDF5Error.corrupt("allocate \(path)") }
         return offset
     }
 }

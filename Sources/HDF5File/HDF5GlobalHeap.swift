@@ -29,10 +29,10 @@ struct HDF5GlobalHeap {
         // A string that was never written refers to nothing.
         guard count > 0, address > 0 else { return [] }
         guard let number = UInt16(exactly: number), let place = try collection(at: address, shown: shown)[number] else {
-            throw HDF5Error.damaged(found: "\(shown), a string that is not in the heap at byte \(address)")
+            throw HDF5Error.corrupt(found: "\(shown), a string that is not in the heap at byte \(address)")
         }
         guard count <= place.count else {
-            throw HDF5Error.damaged(found: "\(shown), a string of \(count) bytes", expected: "at most \(place.count) bytes in the heap")
+            throw HDF5Error.corrupt(found: "\(shown), a string of \(count) bytes", expected: "at most \(place.count) bytes in the heap")
         }
         return region.withBytes { Array($0[place.lowerBound..<place.lowerBound + count].prefix { $0 != 0 }) }
     }
@@ -45,7 +45,7 @@ struct HDF5GlobalHeap {
     }
 
     /// Lists the objects of a collection: a header of 16 bytes, then objects of 16 bytes and their data in multiples of 8.
-    private func parse(_ address: UInt64, shown: String) throws -> [UInt16: Range<Int>] {
+    private mutating func parse(_ address: UInt64, shown: String) throws -> [UInt16: Range<Int>] {
         let headerByteCount: UInt64 = 16
         let (position, overflow) = baseAddress.addingReportingOverflow(address)
         guard !overflow, let header = region.subregion(offset: position, count: headerByteCount) else {
@@ -56,14 +56,14 @@ struct HDF5GlobalHeap {
             ($0[0..<5].elementsEqual([0x47, 0x43, 0x4F, 0x4C, 1]), integer($0[8..<8 + lengthByteCount]))
         }
         guard isHeap, size >= headerByteCount else {
-            throw HDF5Error.make("damaged", "H14", at: position, expected: "a heap of \(shown)", found: "other bytes")
+            throw HDF5Error.make("corrupt", "H14", at: position, expected: "a heap of \(shown)", found: "other bytes")
         }
         guard let whole = region.subregion(offset: position, count: size) else {
-            throw HDF5Error.make("truncated", "H2", at: position, expected: "a heap of \(size) bytes", found: "the end of the file")
+            throw HDF5Error.make("out-of-bounds", "H17", at: position, expected: "a heap of \(size) bytes", found: "the end of the file")
         }
         collectionByteCount += size
         guard collectionByteCount <= UInt64(region.count) else {
-            throw HDF5Error.make("damaged", "H14", at: position, expected: "heaps that do not overlap", found: "one inside another")
+            throw HDF5Error.make("corrupt", "H14", at: position, expected: "heaps that do not overlap", found: "one inside another")
         }
         var objects: [UInt16: Range<Int>] = [:]
         let regionPosition = Int(position)
@@ -76,7 +76,7 @@ struct HDF5GlobalHeap {
                 let size = integer(bytes[next + 8..<next + 8 + lengthByteCount])
                 guard size <= UInt64(bytes.count - next - 16) else {
                     throw HDF5Error.make(
-                        "damaged", "H14", at: position + UInt64(next), expected: "an object inside its heap", found: "one of \(size) bytes")
+                        "corrupt", "H14", at: position + UInt64(next), expected: "an object inside its heap", found: "one of \(size) bytes")
                 }
                 objects[number] = regionPosition + next + 16..<regionPosition + next + 16 + Int(size)
                 next += 16 + (Int(size) + 7) / 8 * 8

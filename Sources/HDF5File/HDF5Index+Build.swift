@@ -10,8 +10,7 @@ extension HDF5Index {
     public static func superblockOffset(in region: ByteRegion) -> Int? {
         region.withBytes { bytes in
             var offset = 0
-            // The last multiple that is looked at leaves room for the signature and the version.
-            while offset <= bytes.count - 9 {
+            while offset <= bytes.count - 8 {
                 if bytes[offset..<offset + 8].elementsEqual(signature) { return offset }
                 offset = offset == 0 ? 512 : offset * 2
             }
@@ -25,13 +24,41 @@ extension HDF5Index {
     /// - Throws: `FormatError` with the rules of Formats/HDF5/SPEC.md.
     public static func build(region: ByteRegion, limits: Limits) throws -> HDF5Index {
         guard let offset = superblockOffset(in: region) else {
-            throw HDF5Error.make("not-hdf5", "H1", expected: "the HDF5 signature at byte 0, 512, 1024, ...", found: "other bytes")
+            throw missingSignature(region)
         }
+        let version = try superblockVersion(at: offset, in: region)
         return try HDF5Image.with(region) { file in
             var walker = HDF5Walker(file: file.id, region: region, limits: limits)
-            walker.superblockVersion = Int(region.withBytes { $0[offset + 8] })
+            walker.superblockVersion = version
             return try walker.walk()
         }
+    }
+
+    private static func missingSignature(_ region: ByteRegion) -> FormatError {
+        // What is left of a file where git-lfs was not installed when it was checked out.
+        if region.withBytes({ $0.starts(with: "version https://git-lfs".utf8) }) {
+            return HDF5Error.make(
+                "git-lfs-pointer", "H1", expected: "the HDF5 signature", found: "a pointer of git-lfs; `git lfs pull` fetches the file")
+        }
+        return HDF5Error.make("not-hdf5", "H1", expected: "the HDF5 signature at byte 0, 512, 1024, ...", found: "other bytes")
+    }
+
+    /// The superblock's version, of which the library knows 0 to 3, and the file as long as the superblock itself at least.
+    private static func superblockVersion(at offset: Int, in region: ByteRegion) throws -> Int {
+        let rest = region.count - offset
+        guard rest > 8 else { throw HDF5Error.make("truncated", "H2", expected: "a superblock", found: "the signature alone") }
+        let version = Int(region.withBytes { $0[offset + 8] })
+        guard version <= 3 else {
+            throw HDF5Error.make(
+                "unsupported-version", "H1", at: UInt64(offset) + 8, expected: "a superblock of version 0 to 3", found: "\(version)")
+        }
+        // With addresses of 8 bytes, as good as all have; shorter ones are left to the library.
+        let addressByteCount = rest > 13 ? region.withBytes { $0[offset + (version < 2 ? 13 : 9)] } : 8
+        let size = version < 2 ? 96 + 4 * version : 48
+        guard addressByteCount < 8 || rest >= size else {
+            throw HDF5Error.make("truncated", "H2", expected: "a superblock of \(size) bytes", found: "\(rest)")
+        }
+        return version
     }
 }
 
@@ -89,7 +116,7 @@ struct HDF5Walker {
             let object = try readObject(at: next.address, path: next.path)
             objects.append(object)
             guard case .group(let links) = object.kind else {
-                guard next.address != UInt64(root.addr) else { throw HDF5Error.damaged(found: "a root that is no group") }
+                guard next.address != UInt64(root.addr) else { throw HDF5Error.corrupt(found: "a root that is no group") }
                 continue
             }
             linkCount += links.count
@@ -124,7 +151,7 @@ struct HDF5Walker {
         case H5I_GROUP: kind = .group(try readLinks(of: object.id, path: shown))
         case H5I_DATASET: kind = try readDataset(object.id, path: shown, attributes: attributes)
         case H5I_DATATYPE: kind = .opaque("named datatype")
-        default: throw HDF5Error.damaged(found: "\(shown) of unknown kind")
+        default: throw HDF5Error.corrupt(found: "\(shown) of unknown kind")
         }
         return HDF5Index.Object(address: address, kind: kind, attributes: attributes, opaqueAttributes: opaqueAttributes)
     }
@@ -159,8 +186,10 @@ extension HDF5Error {
 
 /// A path within the limits for depth and length.
 func checkPath(_ path: String, depth: Int, limits: Limits) throws {
-    guard depth <= limits.depth else {
-        throw HDF5Error.make("too-deep", "H9", expected: "at most \(limits.depth) levels of groups", found: "more")
+    // Keras nests layers a dozen levels deep; other tools walk groups by recursion, so what is written has to stay within their means.
+    let deepest = min(limits.depth, 128)
+    guard depth <= deepest else {
+        throw HDF5Error.make("depth-limit", "H9", expected: "at most \(deepest) levels of groups", found: "more")
     }
     guard path.utf8.count <= limits.nameByteCount else {
         throw HDF5Error.make(

@@ -50,7 +50,7 @@ extension HDF5Walker {
         case .variableString(let charset):
             let values = try readVariable(attribute, count: count, shown: shown)
             return .strings(.init(values: values, shape: sizes, storage: .variable, charset: charset))
-        case .opaque, .other: throw HDF5Error.damaged(found: "\(shown) of no known kind")
+        case .opaque, .other: throw HDF5Error.corrupt(found: "\(shown) of no known kind")
         }
     }
 

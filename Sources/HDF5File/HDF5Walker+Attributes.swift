@@ -1,0 +1,125 @@
+import ByteIO
+import CHDF5
+import FormatKit
+import ModelIR
+
+extension HDF5Walker {
+    /// All attributes of an object; those that no `AttributeValue` can say, apart.
+    mutating func readAttributes(of object: hid_t, path: String) throws -> ([Attribute], [HDF5Index.OpaqueAttribute]) {
+        var attributes: [Attribute] = []
+        var opaque: [HDF5Index.OpaqueAttribute] = []
+        for name in try attributeNames(of: object, path: path) {
+            let shown = "attribute \(name) of \(path)"
+            let attribute = try HDF5Handle(H5Aopen(object, name, 0), "open \(shown)")
+            let type = try HDF5Handle(H5Aget_type(attribute.id), "read the type of \(shown)")
+            let space = try HDF5Handle(H5Aget_space(attribute.id), "read the shape of \(shown)")
+            let element = try elementType(type.id)
+            try addMetadata(UInt64(name.utf8.count) + 64)
+            if case .other(let description) = element {
+                opaque.append(.init(name: name, description: description))
+            } else if case .opaque(let byteCount) = element {
+                opaque.append(.init(name: name, description: "opaque of \(byteCount) bytes"))
+            } else if let shape = try extent(space.id, path: shown) {
+                attributes.append(Attribute(name, try readValue(of: attribute.id, type: type.id, element, shape: shape, shown: shown)))
+            } else {
+                attributes.append(Attribute(name, .null(element.dtype)))
+            }
+        }
+        return (attributes, opaque)
+    }
+
+    private mutating func readValue(
+        of attribute: hid_t, type: hid_t, _ element: HDF5ElementType, shape: [UInt64], shown: String
+    ) throws -> AttributeValue {
+        let size = H5Tget_size(type)
+        guard let byteCount = checkedProduct(shape, size), byteCount <= limits.documentByteCount else {
+            throw HDF5Error.attributeTooLarge(shown, limits)
+        }
+        try addMetadata(UInt64(byteCount))
+        let count = byteCount / size
+        let sizes = shape.map { Int($0) }
+        switch element {
+        case .number(let dtype, let isBigEndian):
+            var bytes = try readRaw(attribute, type: type, byteCount: byteCount, shown: shown)
+            if isBigEndian { bytes.withUnsafeMutableBytes { swapElements($0, size: dtype.size) } }
+            return .numbers(.init(dtype: dtype, shape: sizes, bytes: bytes))
+        case .fixedString(let width, let padding, let charset):
+            let bytes = try readRaw(attribute, type: type, byteCount: byteCount, shown: shown)
+            let values = (0..<count).map { unpadded(bytes[$0 * width..<($0 + 1) * width], padding) }
+            return .strings(.init(values: values, shape: sizes, storage: .fixed(byteCount: width, padding: padding), charset: charset))
+        case .variableString(let charset):
+            let values = try readVariable(attribute, count: count, charset: charset, shown: shown)
+            return .strings(.init(values: values, shape: sizes, storage: .variable, charset: charset))
+        case .opaque, .other: throw HDF5Error.damaged(found: "\(shown) of no known kind")
+        }
+    }
+
+    /// The bytes as they are in the file: reading in the file's own type converts nothing.
+    private func readRaw(_ attribute: hid_t, type: hid_t, byteCount: Int, shown: String) throws -> [UInt8] {
+        guard byteCount > 0 else { return [] }
+        var bytes = [UInt8](repeating: 0, count: byteCount)
+        try check(H5Aread(attribute, type, &bytes), "read \(shown)")
+        return bytes
+    }
+
+    private mutating func readVariable(
+        _ attribute: hid_t, count: Int, charset: AttributeValue.Strings.Charset, shown: String
+    ) throws -> [[UInt8]] {
+        guard count > 0 else { return [] }
+        let type = try HDF5Handle(
+            ch_string_type(0, H5T_STR_NULLTERM, charset == .utf8 ? H5T_CSET_UTF8 : H5T_CSET_ASCII), "make a string type")
+        let space = try HDF5Handle(H5Aget_space(attribute), "read the shape of \(shown)")
+        var pointers = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
+        let status = H5Aread(attribute, type.id, &pointers)
+        // Also after a failure: some strings may have been made by then.
+        defer { H5Dvlen_reclaim(type.id, space.id, 0, &pointers) }
+        try check(status, "read \(shown)")
+        var values: [[UInt8]] = []
+        var total = 0
+        for pointer in pointers {
+            let length = pointer.map { strlen($0) } ?? 0
+            total += length
+            guard total <= limits.documentByteCount else { throw HDF5Error.attributeTooLarge(shown, limits) }
+            try addMetadata(UInt64(length))
+            values.append([UInt8](UnsafeRawBufferPointer(start: pointer, count: length)))
+        }
+        return values
+    }
+
+    private func unpadded(_ bytes: ArraySlice<UInt8>, _ padding: AttributeValue.Strings.Padding) -> [UInt8] {
+        switch padding {
+        case .nullTerminated: Array(bytes.prefix { $0 != 0 })
+        case .nullPadded: Array(bytes[..<((bytes.lastIndex { $0 != 0 } ?? bytes.startIndex - 1) + 1)])
+        case .spacePadded: Array(bytes[..<((bytes.lastIndex { $0 != UInt8(ascii: " ") } ?? bytes.startIndex - 1) + 1)])
+        }
+    }
+}
+
+extension HDF5ElementType {
+    /// nil for strings and everything else without one.
+    var dtype: DType? {
+        if case .number(let dtype, _) = self { dtype } else { nil }
+    }
+}
+
+extension HDF5Error {
+    static func attributeTooLarge(_ shown: String, _ limits: Limits) -> FormatError {
+        make("attribute-too-large", "H12", expected: "\(shown) of at most \(limits.documentByteCount) bytes", found: "more")
+    }
+}
+
+/// Reverses the bytes of every element of `size` bytes; a remainder stays as it is.
+func swapElements(_ bytes: UnsafeMutableRawBufferPointer, size: Int) {
+    func swapAll<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type) {
+        for offset in stride(from: 0, through: bytes.count - size, by: size) {
+            let value = bytes.loadUnaligned(fromByteOffset: offset, as: T.self)
+            bytes.storeBytes(of: value.byteSwapped, toByteOffset: offset, as: T.self)
+        }
+    }
+    switch size {
+    case 2: swapAll(UInt16.self)
+    case 4: swapAll(UInt32.self)
+    case 8: swapAll(UInt64.self)
+    default: break
+    }
+}

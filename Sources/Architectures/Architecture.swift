@@ -35,6 +35,9 @@ public protocol Model: Sendable {
     /// The model in the shape of another ecosystem, or of its own.
     /// - Throws: `UnsupportedError` for what the target can't express.
     func lower(to target: LoweringTarget) throws -> Lowered
+
+    /// This model in the convention that another one follows; nil where both follow the same.
+    func lowered(toConventionOf other: any Model) throws -> Lowered?
 }
 
 /// A tensor of the model under its canonical name.

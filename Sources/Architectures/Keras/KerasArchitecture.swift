@@ -77,11 +77,12 @@ struct KerasSource: Sendable {
         }
     }
 
-    private func parse(_ bytes: [UInt8], _ what: String) throws -> JSONValue {
-        do {
-            return try JSONValue.parse(bytes)
-        } catch {
-            throw kerasError("bad-config-json", expected: "JSON in \(what)", found: "\(error.code) at byte \(error.offset ?? 0)")
-        }
+}
+
+private func parse(_ bytes: [UInt8], _ what: String) throws(FormatError) -> JSONValue {
+    do {
+        return try JSONValue.parse(bytes)
+    } catch {
+        throw kerasError("bad-config-json", expected: "JSON in \(what)", found: "\(error.code) at byte \(error.offset ?? 0)")
     }
 }

@@ -121,16 +121,16 @@ func fletcher32Checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
         // 360 words are the most whose sums can't overflow 32 bits.
         let end = position + 2 * min(360, (bytes.endIndex - position) / 2)
         while position < end {
-            low += UInt32(bytes[position]) << 8 | UInt32(bytes[position + 1])
-            high += low
+            low &+= UInt32(bytes[position]) << 8 | UInt32(bytes[position + 1])
+            high &+= low
             position += 2
         }
         low = fold(low)
         high = fold(high)
     }
     if position < bytes.endIndex {
-        low += UInt32(bytes[position]) << 8
-        high += low
+        low &+= UInt32(bytes[position]) << 8
+        high &+= low
         low = fold(low)
         high = fold(high)
     }

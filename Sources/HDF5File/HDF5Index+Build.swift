@@ -28,7 +28,7 @@ extension HDF5Index {
             throw HDF5Error.make("not-hdf5", "H1", expected: "the HDF5 signature at byte 0, 512, 1024, ...", found: "other bytes")
         }
         return try HDF5Image.with(region) { file in
-            var walker = HDF5Walker(file: file.id, regionByteCount: region.count, limits: limits)
+            var walker = HDF5Walker(file: file.id, region: region, limits: limits)
             walker.superblockVersion = Int(region.withBytes { $0[offset + 8] })
             return try walker.walk()
         }
@@ -53,7 +53,7 @@ enum HDF5Image {
 /// The walk over one file: every object once, by address, never through a path, so that no link is ever followed by the library.
 struct HDF5Walker {
     let file: hid_t
-    let regionByteCount: Int
+    let region: ByteRegion
     let limits: Limits
     var superblockVersion = 0
     var userBlockByteCount: UInt64 = 0
@@ -64,14 +64,18 @@ struct HDF5Walker {
     /// Steps that libhdf5's linear search for chunks has cost so far.
     var chunkLookups = 0
 
-    init(file: hid_t, regionByteCount: Int, limits: Limits) {
+    /// Where variable-length strings lie.
+    var heap: HDF5GlobalHeap
+
+    init(file: hid_t, region: ByteRegion, limits: Limits) {
         self.file = file
-        self.regionByteCount = regionByteCount
+        self.region = region
         self.limits = limits
+        self.heap = HDF5GlobalHeap(region: region)
     }
 
     mutating func walk() throws -> HDF5Index {
-        userBlockByteCount = try readUserBlock()
+        try readSuperblock()
         var root = H5O_info_t()
         try check(H5Oget_info2(file, &root, UInt32(H5O_INFO_BASIC)), "find the root group")
 
@@ -102,11 +106,13 @@ struct HDF5Walker {
         return HDF5Index(superblockVersion: superblockVersion, userBlockByteCount: userBlockByteCount, objects: objects)
     }
 
-    private func readUserBlock() throws -> UInt64 {
+    private mutating func readSuperblock() throws {
         let creation = try HDF5Handle(H5Fget_create_plist(file), "read the superblock")
         var size: hsize_t = 0
         try check(H5Pget_userblock(creation.id, &size), "read the superblock")
-        return UInt64(size)
+        userBlockByteCount = UInt64(size)
+        try check(H5Pget_sizes(creation.id, &heap.addressByteCount, &heap.lengthByteCount), "read the superblock")
+        heap.baseAddress = userBlockByteCount
     }
 
     private mutating func readObject(at address: UInt64, path: String) throws -> HDF5Index.Object {
@@ -138,8 +144,8 @@ struct HDF5Walker {
     /// Counts bytes that a dataset says it has; the file as a whole must be believable.
     mutating func addDeclared(_ count: UInt64, path: String) throws {
         let (sum, overflow) = declaredByteCount.addingReportingOverflow(count)
-        guard !overflow, !limits.isShapeBomb(declared: sum, stored: UInt64(regionByteCount)) else {
-            throw HDF5Error.shapeBomb(path, found: overflow ? "more than 2^64 bytes" : "\(sum) bytes in a file of \(regionByteCount)")
+        guard !overflow, !limits.isShapeBomb(declared: sum, stored: UInt64(region.count)) else {
+            throw HDF5Error.shapeBomb(path, found: overflow ? "more than 2^64 bytes" : "\(sum) bytes in a file of \(region.count)")
         }
         declaredByteCount = sum
     }

@@ -8,7 +8,7 @@ enum HDF5Library {
 
     /// Plugin loading is per process. Left on, an unknown filter would make libhdf5 load code from HDF5_PLUGIN_PATH.
     private static let isPrepared: Bool = {
-        H5open() >= 0 && H5PLset_loading_state(0) >= 0
+        H5open() >= 0 && H5PLset_loading_state(0) >= 0 && ch_register_references() >= 0
     }()
 
     /// Runs `body` while no other thread is inside libhdf5. Not reentrant.
@@ -40,6 +40,13 @@ struct HDF5Handle: ~Copyable {
     init(_ id: hid_t, _ action: @autoclosure () -> String) throws {
         guard id >= 0 else { throw HDF5Error.damaged(action()) }
         self.id = id
+    }
+
+    /// Closes a file that was written, where closing can fail.
+    consuming func closeFile() throws {
+        let file = id
+        discard self
+        try check(H5Fclose(file), "close the file")
     }
 
     deinit { H5Idec_ref(id) }

@@ -163,9 +163,9 @@ extension HDF5Walker {
     /// A range from the file, inside the file.
     private func checkRange(_ offset: UInt64, _ count: UInt64, path: String) throws {
         let (end, overflow) = offset.addingReportingOverflow(count)
-        guard !overflow, end <= UInt64(regionByteCount) else {
+        guard !overflow, end <= UInt64(region.count) else {
             throw HDF5Error.make(
-                "truncated", "H2", at: offset, expected: "\(count) bytes of \(path)", found: "a file of \(regionByteCount) bytes")
+                "truncated", "H2", at: offset, expected: "\(count) bytes of \(path)", found: "a file of \(region.count) bytes")
         }
     }
 }

@@ -12,13 +12,17 @@ struct ChunkFilters: Sendable {
     private static let deflate = 1
     private static let shuffle = 2
     private static let fletcher32 = 3
+    private static let lzf = 32_000
 
-    /// - Throws: `FormatError` `unknown-filter` if one of the filters is none of deflate, shuffle and fletcher32.
-    func checkKnown() throws {
-        for filter in filters where ![Self.deflate, Self.shuffle, Self.fletcher32].contains(filter.identifier) {
+    /// - Parameter byLibrary: libhdf5 will undo them, which knows nothing of lzf.
+    /// - Throws: `FormatError` `unknown-filter` if one of the filters is none of deflate, shuffle, fletcher32 and lzf.
+    func checkKnown(byLibrary: Bool = false) throws {
+        let known = [Self.deflate, Self.shuffle, Self.fletcher32] + (byLibrary ? [] : [Self.lzf])
+        for filter in filters where !known.contains(filter.identifier) {
             let name = filter.name.isEmpty ? "" : " (\(filter.name))"
             throw HDF5Error.make(
-                "unknown-filter", "H13", expected: "deflate, shuffle or fletcher32", found: "filter \(filter.identifier)\(name) on \(path)")
+                "unknown-filter", "H13", expected: "deflate, shuffle, fletcher32 or lzf",
+                found: "filter \(filter.identifier)\(name) on \(path)")
         }
     }
 
@@ -30,6 +34,11 @@ struct ChunkFilters: Sendable {
             switch filters[number].identifier {
             case Self.deflate: bytes = try inflated(bytes, limit: limit(before: number, mask: mask))
             case Self.shuffle: bytes = unshuffled(bytes, elementSize: filters[number].values.first ?? 1)
+            case Self.lzf:
+                guard let undone = lzfDecompressed(bytes, limit: limit(before: number, mask: mask)) else {
+                    throw HDF5Error.filterFailed(path, expected: "lzf data", found: "other bytes")
+                }
+                bytes = undone
             default: bytes = try withoutChecksum(bytes)
             }
         }

@@ -65,7 +65,7 @@ final class ChunkedStorage: TensorStorage {
     }
 
     private func decodedBand(_ number: Int) throws -> [UInt8] {
-        try filters.checkKnown()
+        try filters.checkKnown(byLibrary: stored == nil)
         let firstRow = number * bandRowCount
         let rowCount = min(bandRowCount, dataset.shape[0] - firstRow)
         var band = [UInt8](repeating: 0, count: byteCount / dataset.shape[0] * rowCount)

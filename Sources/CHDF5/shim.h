@@ -13,6 +13,26 @@ static inline void ch_silence(void) {
   H5Eclear2(H5E_DEFAULT);
 }
 
+// A conversion that converts nothing: variable-length elements become the references to the heap that the file holds in their place.
+static inline herr_t ch_keep_reference(hid_t from, hid_t to, H5T_cdata_t *data, size_t count, size_t stride, size_t background_stride,
+                                       void *elements, void *background, hid_t transfer) {
+  (void)from, (void)to, (void)count, (void)stride, (void)background_stride, (void)elements, (void)background, (void)transfer;
+  if (data->command == H5T_CONV_INIT) data->need_bkg = H5T_BKG_NO;
+  return 0;
+}
+
+// Lets variable-length strings be read into opaque elements of the reference's size. The library's own way to the strings follows the
+// references through heaps whose sizes it does not check.
+static inline herr_t ch_register_references(void) {
+  hid_t from = H5Tcopy(H5T_C_S1), to = H5Tcreate(H5T_OPAQUE, 16);
+  herr_t status = -1;
+  if (from >= 0 && to >= 0 && H5Tset_size(from, H5T_VARIABLE) >= 0 && H5Tset_tag(to, "") >= 0)
+    status = H5Tregister(H5T_PERS_SOFT, "reference", from, to, ch_keep_reference);
+  if (from >= 0) H5Tclose(from);
+  if (to >= 0) H5Tclose(to);
+  return status;
+}
+
 typedef struct {
   char *text;
   size_t count;
@@ -34,6 +54,13 @@ static inline void ch_last_error(char *text, size_t count) {
   if (count) text[0] = 0;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, ch_innermost, &out);
   H5Eclear2(H5E_DEFAULT);
+}
+
+// Closes a property list and keeps what the library says of an earlier failure: every call clears that.
+static inline void ch_close_list(hid_t list) {
+  hid_t errors = H5Eget_current_stack();
+  if (list >= 0) H5Pclose(list);
+  H5Eset_current_stack(errors);
 }
 
 // --- A file image over memory that someone else owns: nothing is copied, nothing is opened ----------------------------------------------
@@ -74,7 +101,7 @@ static inline hid_t ch_open_image(ch_image *image) {
   if (H5Pset_fapl_core(access, 1 << 16, 0) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0 &&
       H5Pset_file_image(access, (void *)image->base, image->size) >= 0)
     file = H5Fopen("image", H5F_ACC_RDONLY, access);
-  H5Pclose(access);
+  ch_close_list(access);
   return file;
 }
 
@@ -89,8 +116,8 @@ static inline hid_t ch_create_file(const char *path) {
 #endif
   )
     file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
-  if (creation >= 0) H5Pclose(creation);
-  if (access >= 0) H5Pclose(access);
+  ch_close_list(creation);
+  ch_close_list(access);
   return file;
 }
 
@@ -98,7 +125,7 @@ static inline hid_t ch_create_group(hid_t file, const char *path) {
   hid_t creation = H5Pcreate(H5P_GROUP_CREATE), group = -1;
   if (creation < 0) return -1;
   if (H5Pset_obj_track_times(creation, 0) >= 0) group = H5Gcreate2(file, path, H5P_DEFAULT, creation, H5P_DEFAULT);
-  H5Pclose(creation);
+  ch_close_list(creation);
   return group;
 }
 
@@ -108,7 +135,7 @@ static inline hid_t ch_create_dataset(hid_t file, const char *path, hid_t type, 
   if (H5Pset_obj_track_times(creation, 0) >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
       H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0)
     dataset = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-  H5Pclose(creation);
+  ch_close_list(creation);
   return dataset;
 }
 
@@ -117,7 +144,7 @@ static inline hid_t ch_create_attribute(hid_t object, const char *name, hid_t ty
   if (creation < 0) return -1;
   if (!is_utf8 || H5Pset_char_encoding(creation, H5T_CSET_UTF8) >= 0)
     attribute = H5Acreate2(object, name, type, space, creation, H5P_DEFAULT);
-  H5Pclose(creation);
+  ch_close_list(creation);
   return attribute;
 }
 

@@ -52,7 +52,8 @@ extension TensorComparison: CustomStringConvertible {
     public var description: String {
         guard shapeA == shapeB else { return "shapes differ: \(shapeA) and \(shapeB)" }
         let place = maximumIndex.map { " at \($0)" } ?? ""
-        var text = "\(count - failingCount) of \(count) within tolerance, largest difference \(brief(maximumDifference))\(place), mean \(brief(meanDifference))"
+        var text =
+            "\(count - failingCount) of \(count) within tolerance, largest difference \(brief(maximumDifference))\(place), mean \(brief(meanDifference))"
         guard failingCount > 0 else { return text }
         func side(_ s: TensorStatistics) -> String {
             "rms \(brief(s.rms)), 50/90/99 % \(s.percentiles.map(brief).joined(separator: "/"))"

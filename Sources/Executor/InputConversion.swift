@@ -28,7 +28,8 @@ extension ReferenceArray {
         }
         guard let values = try tensor.exactIntegers() else {
             let odd = try tensor.doubles().first { Int64(exactly: $0) == nil }
-            throw InputError("input '\(name)' is \(type.dtype.rawValue) and can't hold \(odd.map { "\($0)" } ?? "integers past 2^63") exactly")
+            throw InputError(
+                "input '\(name)' is \(type.dtype.rawValue) and can't hold \(odd.map { "\($0)" } ?? "integers past 2^63") exactly")
         }
         let range = type.dtype.integerRange
         if let odd = values.first(where: { !range.contains($0) }) {

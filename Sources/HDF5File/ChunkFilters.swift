@@ -12,13 +12,17 @@ struct ChunkFilters: Sendable {
     private static let deflate = 1
     private static let shuffle = 2
     private static let fletcher32 = 3
+    private static let lzf = 32_000
 
-    /// - Throws: `FormatError` `unknown-filter` if one of the filters is none of deflate, shuffle and fletcher32.
-    func checkKnown() throws {
-        for filter in filters where ![Self.deflate, Self.shuffle, Self.fletcher32].contains(filter.identifier) {
+    /// - Parameter byLibrary: libhdf5 will undo them, which knows nothing of lzf.
+    /// - Throws: `FormatError` `unknown-filter` if one of the filters is none of deflate, shuffle, fletcher32 and lzf.
+    func checkKnown(byLibrary: Bool = false) throws {
+        let known = [Self.deflate, Self.shuffle, Self.fletcher32] + (byLibrary ? [] : [Self.lzf])
+        for filter in filters where !known.contains(filter.identifier) {
             let name = filter.name.isEmpty ? "" : " (\(filter.name))"
             throw HDF5Error.make(
-                "unknown-filter", "H13", expected: "deflate, shuffle or fletcher32", found: "filter \(filter.identifier)\(name) on \(path)")
+                "unknown-filter", "H13", expected: "deflate, shuffle, fletcher32 or lzf",
+                found: "filter \(filter.identifier)\(name) on \(path)")
         }
     }
 
@@ -30,11 +34,16 @@ struct ChunkFilters: Sendable {
             switch filters[number].identifier {
             case Self.deflate: bytes = try inflated(bytes, limit: limit(before: number, mask: mask))
             case Self.shuffle: bytes = unshuffled(bytes, elementSize: filters[number].values.first ?? 1)
+            case Self.lzf:
+                guard let undone = lzfDecompressed(bytes, limit: limit(before: number, mask: mask)) else {
+                    throw HDF5Error.filterFailed(path, expected: "lzf data", found: "other bytes")
+                }
+                bytes = undone
             default: bytes = try withoutChecksum(bytes)
             }
         }
         guard bytes.count == byteCount else {
-            throw HDF5Error.badChunk(path, expected: "a chunk of \(byteCount) bytes", found: "\(bytes.count)")
+            throw HDF5Error.chunkSize(path, expected: byteCount, found: "\(bytes.count)")
         }
         return bytes
     }
@@ -46,7 +55,7 @@ struct ChunkFilters: Sendable {
 
     private func inflated(_ bytes: [UInt8], limit: Int) throws -> [UInt8] {
         var stream = z_stream()
-        guard cz_inflate_init(&stream) == Z_OK else { throw HDF5Error.badChunk(path, expected: "memory for zlib", found: "none") }
+        guard cz_inflate_init(&stream) == Z_OK else { throw HDF5Error.filterFailed(path, expected: "memory for zlib", found: "none") }
         defer { inflateEnd(&stream) }
         // One byte more than allowed, so that a stream that is too long shows.
         var result = [UInt8](repeating: 0, count: limit + 1)
@@ -73,9 +82,8 @@ struct ChunkFilters: Sendable {
                 return (status, produced)
             }
         }
-        guard status == Z_STREAM_END, produced <= limit else {
-            throw HDF5Error.badChunk(path, expected: "a deflate stream of \(byteCount) bytes", found: "another")
-        }
+        guard produced <= limit else { throw HDF5Error.chunkSize(path, expected: byteCount, found: "more") }
+        guard status == Z_STREAM_END else { throw HDF5Error.filterFailed(path, expected: "a whole deflate stream", found: "other bytes") }
         result.removeLast(result.count - produced)
         return result
     }
@@ -97,7 +105,7 @@ struct ChunkFilters: Sendable {
     }
 
     private func withoutChecksum(_ bytes: [UInt8]) throws -> [UInt8] {
-        guard bytes.count >= 4 else { throw HDF5Error.badChunk(path, expected: "a checksum of 4 bytes", found: "\(bytes.count)") }
+        guard bytes.count >= 4 else { throw HDF5Error.filterFailed(path, expected: "a checksum of 4 bytes", found: "\(bytes.count)") }
         let stored = bytes.suffix(4).enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << UInt32(8 * $1.offset) }
         let found = fletcher32Checksum(bytes[..<(bytes.count - 4)])
         // Version 1.6.2 of the library stored the two bytes of each half in the other order.
@@ -121,16 +129,16 @@ func fletcher32Checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
         // 360 words are the most whose sums can't overflow 32 bits.
         let end = position + 2 * min(360, (bytes.endIndex - position) / 2)
         while position < end {
-            low += UInt32(bytes[position]) << 8 | UInt32(bytes[position + 1])
-            high += low
+            low &+= UInt32(bytes[position]) << 8 | UInt32(bytes[position + 1])
+            high &+= low
             position += 2
         }
         low = fold(low)
         high = fold(high)
     }
     if position < bytes.endIndex {
-        low += UInt32(bytes[position]) << 8
-        high += low
+        low &+= UInt32(bytes[position]) << 8
+        high &+= low
         low = fold(low)
         high = fold(high)
     }
@@ -138,7 +146,11 @@ func fletcher32Checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
 }
 
 extension HDF5Error {
-    static func badChunk(_ path: String, expected: String, found: String) -> FormatError {
-        make("bad-chunk", "H16", expected: "\(expected) in \(path)", found: found)
+    static func filterFailed(_ path: String, expected: String, found: String) -> FormatError {
+        make("filter-failed", "H16", expected: "\(expected) in a chunk of \(path)", found: found)
+    }
+
+    static func chunkSize(_ path: String, expected: Int, found: String) -> FormatError {
+        make("chunk-size-mismatch", "H16", expected: "\(expected) bytes in each chunk of \(path)", found: found)
     }
 }

@@ -17,6 +17,10 @@ final class ChunkedStorage: TensorStorage {
     private let stored: [Int: HDF5Index.Chunk]?
     private let lastBand = Mutex<(number: Int, bytes: [UInt8])>((-1, []))
 
+    /// Rows that are decoded at a time: one row of chunks, or several where each call of libhdf5 opens the file anew.
+    private let bandRowCount: Int
+    private static let libraryBandByteCount = 8 << 20
+
     let byteCount: Int
     var region: ByteRegion? { nil }
 
@@ -30,11 +34,14 @@ final class ChunkedStorage: TensorStorage {
         filters = ChunkFilters(filters: chunks.filters, byteCount: chunks.shape.reduce(dataset.dtype.size, *), path: path)
         stored = chunks.stored.map { Dictionary($0.map { ($0.index, $0) }, uniquingKeysWith: { first, _ in first }) }
         byteCount = dataset.byteCount
+        let rowsOfChunks = min(chunks.shape[0], dataset.shape[0])
+        let bandByteCount = byteCount / dataset.shape[0] * rowsOfChunks
+        let repetitions = chunks.stored == nil ? max(1, Self.libraryBandByteCount / bandByteCount) : 1
+        bandRowCount = min(dataset.shape[0], rowsOfChunks * repetitions)
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
-        let rowByteCount = byteCount / dataset.shape[0]
-        let bandByteCount = rowByteCount * min(chunks.shape[0], dataset.shape[0])
+        let bandByteCount = byteCount / dataset.shape[0] * bandRowCount
         var done = 0
         while done < buffer.count {
             let number = (offset + done) / bandByteCount
@@ -58,9 +65,9 @@ final class ChunkedStorage: TensorStorage {
     }
 
     private func decodedBand(_ number: Int) throws -> [UInt8] {
-        try filters.checkKnown()
-        let firstRow = number * chunks.shape[0]
-        let rowCount = min(chunks.shape[0], dataset.shape[0] - firstRow)
+        try filters.checkKnown(byLibrary: stored == nil)
+        let firstRow = number * bandRowCount
+        let rowCount = min(bandRowCount, dataset.shape[0] - firstRow)
         var band = [UInt8](repeating: 0, count: byteCount / dataset.shape[0] * rowCount)
         try band.withUnsafeMutableBytes { band in
             if let stored {
@@ -96,7 +103,7 @@ final class ChunkedStorage: TensorStorage {
             let start = [hsize_t(rows.lowerBound)] + [hsize_t](repeating: 0, count: dataset.shape.count - 1)
             let count = [hsize_t(rows.count)] + dataset.shape.dropFirst().map { hsize_t($0) }
             guard H5Tget_size(type.id) == dataset.dtype.size, Int(H5Sget_simple_extent_ndims(space.id)) == count.count else {
-                throw HDF5Error.damaged(found: "\(path) other than in the index")
+                throw HDF5Error.corrupt(found: "\(path) other than in the index")
             }
             try check(H5Sselect_hyperslab(space.id, H5S_SELECT_SET, start, nil, count, nil), "select rows of \(path)")
             let memory = try HDF5Handle(H5Screate_simple(Int32(count.count), count, nil), "select rows of \(path)")

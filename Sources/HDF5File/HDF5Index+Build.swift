@@ -10,8 +10,7 @@ extension HDF5Index {
     public static func superblockOffset(in region: ByteRegion) -> Int? {
         region.withBytes { bytes in
             var offset = 0
-            // The last multiple that is looked at leaves room for the signature and the version.
-            while offset <= bytes.count - 9 {
+            while offset <= bytes.count - 8 {
                 if bytes[offset..<offset + 8].elementsEqual(signature) { return offset }
                 offset = offset == 0 ? 512 : offset * 2
             }
@@ -25,13 +24,41 @@ extension HDF5Index {
     /// - Throws: `FormatError` with the rules of Formats/HDF5/SPEC.md.
     public static func build(region: ByteRegion, limits: Limits) throws -> HDF5Index {
         guard let offset = superblockOffset(in: region) else {
-            throw HDF5Error.make("not-hdf5", "H1", expected: "the HDF5 signature at byte 0, 512, 1024, ...", found: "other bytes")
+            throw missingSignature(region)
         }
+        let version = try superblockVersion(at: offset, in: region)
         return try HDF5Image.with(region) { file in
-            var walker = HDF5Walker(file: file.id, regionByteCount: region.count, limits: limits)
-            walker.superblockVersion = Int(region.withBytes { $0[offset + 8] })
+            var walker = HDF5Walker(file: file.id, region: region, limits: limits)
+            walker.superblockVersion = version
             return try walker.walk()
         }
+    }
+
+    private static func missingSignature(_ region: ByteRegion) -> FormatError {
+        // What is left of a file where git-lfs was not installed when it was checked out.
+        if region.withBytes({ $0.starts(with: "version https://git-lfs".utf8) }) {
+            return HDF5Error.make(
+                "git-lfs-pointer", "H1", expected: "the HDF5 signature", found: "a pointer of git-lfs; `git lfs pull` fetches the file")
+        }
+        return HDF5Error.make("not-hdf5", "H1", expected: "the HDF5 signature at byte 0, 512, 1024, ...", found: "other bytes")
+    }
+
+    /// The superblock's version, of which the library knows 0 to 3, and the file as long as the superblock itself at least.
+    private static func superblockVersion(at offset: Int, in region: ByteRegion) throws -> Int {
+        let rest = region.count - offset
+        guard rest > 8 else { throw HDF5Error.make("truncated", "H2", expected: "a superblock", found: "the signature alone") }
+        let version = Int(region.withBytes { $0[offset + 8] })
+        guard version <= 3 else {
+            throw HDF5Error.make(
+                "unsupported-version", "H1", at: UInt64(offset) + 8, expected: "a superblock of version 0 to 3", found: "\(version)")
+        }
+        // With addresses of 8 bytes, as good as all have; shorter ones are left to the library.
+        let addressByteCount = rest > 13 ? region.withBytes { $0[offset + (version < 2 ? 13 : 9)] } : 8
+        let size = version < 2 ? 96 + 4 * version : 48
+        guard addressByteCount < 8 || rest >= size else {
+            throw HDF5Error.make("truncated", "H2", expected: "a superblock of \(size) bytes", found: "\(rest)")
+        }
+        return version
     }
 }
 
@@ -53,7 +80,7 @@ enum HDF5Image {
 /// The walk over one file: every object once, by address, never through a path, so that no link is ever followed by the library.
 struct HDF5Walker {
     let file: hid_t
-    let regionByteCount: Int
+    let region: ByteRegion
     let limits: Limits
     var superblockVersion = 0
     var userBlockByteCount: UInt64 = 0
@@ -64,14 +91,18 @@ struct HDF5Walker {
     /// Steps that libhdf5's linear search for chunks has cost so far.
     var chunkLookups = 0
 
-    init(file: hid_t, regionByteCount: Int, limits: Limits) {
+    /// Where variable-length strings lie.
+    var heap: HDF5GlobalHeap
+
+    init(file: hid_t, region: ByteRegion, limits: Limits) {
         self.file = file
-        self.regionByteCount = regionByteCount
+        self.region = region
         self.limits = limits
+        self.heap = HDF5GlobalHeap(region: region)
     }
 
     mutating func walk() throws -> HDF5Index {
-        userBlockByteCount = try readUserBlock()
+        try readSuperblock()
         var root = H5O_info_t()
         try check(H5Oget_info2(file, &root, UInt32(H5O_INFO_BASIC)), "find the root group")
 
@@ -85,7 +116,7 @@ struct HDF5Walker {
             let object = try readObject(at: next.address, path: next.path)
             objects.append(object)
             guard case .group(let links) = object.kind else {
-                guard next.address != UInt64(root.addr) else { throw HDF5Error.damaged(found: "a root that is no group") }
+                guard next.address != UInt64(root.addr) else { throw HDF5Error.corrupt(found: "a root that is no group") }
                 continue
             }
             linkCount += links.count
@@ -102,11 +133,13 @@ struct HDF5Walker {
         return HDF5Index(superblockVersion: superblockVersion, userBlockByteCount: userBlockByteCount, objects: objects)
     }
 
-    private func readUserBlock() throws -> UInt64 {
+    private mutating func readSuperblock() throws {
         let creation = try HDF5Handle(H5Fget_create_plist(file), "read the superblock")
         var size: hsize_t = 0
         try check(H5Pget_userblock(creation.id, &size), "read the superblock")
-        return UInt64(size)
+        userBlockByteCount = UInt64(size)
+        try check(H5Pget_sizes(creation.id, &heap.addressByteCount, &heap.lengthByteCount), "read the superblock")
+        heap.baseAddress = userBlockByteCount
     }
 
     private mutating func readObject(at address: UInt64, path: String) throws -> HDF5Index.Object {
@@ -118,7 +151,7 @@ struct HDF5Walker {
         case H5I_GROUP: kind = .group(try readLinks(of: object.id, path: shown))
         case H5I_DATASET: kind = try readDataset(object.id, path: shown, attributes: attributes)
         case H5I_DATATYPE: kind = .opaque("named datatype")
-        default: throw HDF5Error.damaged(found: "\(shown) of unknown kind")
+        default: throw HDF5Error.corrupt(found: "\(shown) of unknown kind")
         }
         return HDF5Index.Object(address: address, kind: kind, attributes: attributes, opaqueAttributes: opaqueAttributes)
     }
@@ -138,8 +171,8 @@ struct HDF5Walker {
     /// Counts bytes that a dataset says it has; the file as a whole must be believable.
     mutating func addDeclared(_ count: UInt64, path: String) throws {
         let (sum, overflow) = declaredByteCount.addingReportingOverflow(count)
-        guard !overflow, !limits.isShapeBomb(declared: sum, stored: UInt64(regionByteCount)) else {
-            throw HDF5Error.shapeBomb(path, found: overflow ? "more than 2^64 bytes" : "\(sum) bytes in a file of \(regionByteCount)")
+        guard !overflow, !limits.isShapeBomb(declared: sum, stored: UInt64(region.count)) else {
+            throw HDF5Error.shapeBomb(path, found: overflow ? "more than 2^64 bytes" : "\(sum) bytes in a file of \(region.count)")
         }
         declaredByteCount = sum
     }
@@ -153,8 +186,10 @@ extension HDF5Error {
 
 /// A path within the limits for depth and length.
 func checkPath(_ path: String, depth: Int, limits: Limits) throws {
-    guard depth <= limits.depth else {
-        throw HDF5Error.make("too-deep", "H9", expected: "at most \(limits.depth) levels of groups", found: "more")
+    // Keras nests layers a dozen levels deep; other tools walk groups by recursion, so what is written has to stay within their means.
+    let deepest = min(limits.depth, 128)
+    guard depth <= deepest else {
+        throw HDF5Error.make("depth-limit", "H9", expected: "at most \(deepest) levels of groups", found: "more")
     }
     guard path.utf8.count <= limits.nameByteCount else {
         throw HDF5Error.make(

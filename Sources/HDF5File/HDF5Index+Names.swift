@@ -17,7 +17,7 @@ extension HDF5Index {
     /// All names in the file, depth first and sorted: an object that several links lead to comes under each of them.
     ///
     /// Soft links are followed here, in the index, never by libhdf5.
-    /// - Throws: `FormatError`: `link-cycle`, `too-deep`, `name-too-long`, `too-many-objects`, `damaged`.
+    /// - Throws: `FormatError`: `link-cycle`, `too-deep`, `name-too-long`, `too-many-objects`, `corrupt`.
     func named(limits: Limits) throws -> [Named] {
         let resolver = try LinkResolver(index: self)
         var result: [Named] = []
@@ -41,7 +41,7 @@ extension HDF5Index {
             open.append((object, path, links[...]))
         }
 
-        guard !objects.isEmpty, case .group = objects[0].kind else { throw HDF5Error.damaged(found: "no root group") }
+        guard !objects.isEmpty, case .group = objects[0].kind else { throw HDF5Error.corrupt(found: "no root group") }
         try enter(0, path: "")
         while let current = open.last {
             guard let link = current.links.first else {
@@ -82,7 +82,7 @@ private struct LinkResolver {
         var hasSoftLinks = false
         for (number, object) in index.objects.enumerated() {
             guard objectByAddress.updateValue(number, forKey: object.address) == nil else {
-                throw HDF5Error.damaged(found: "two objects at byte \(object.address)")
+                throw HDF5Error.corrupt(found: "two objects at byte \(object.address)")
             }
             guard case .group(let links) = object.kind else { continue }
             hasSoftLinks = hasSoftLinks || links.contains { if case .soft = $0.target { true } else { false } }
@@ -100,7 +100,7 @@ private struct LinkResolver {
     }
 
     func object(at address: UInt64, path: String) throws -> Int {
-        guard let object = objectByAddress[address] else { throw HDF5Error.damaged(found: "\(path), a link to no object") }
+        guard let object = objectByAddress[address] else { throw HDF5Error.corrupt(found: "\(path), a link to no object") }
         return object
     }
 

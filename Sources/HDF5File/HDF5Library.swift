@@ -8,7 +8,7 @@ enum HDF5Library {
 
     /// Plugin loading is per process. Left on, an unknown filter would make libhdf5 load code from HDF5_PLUGIN_PATH.
     private static let isPrepared: Bool = {
-        H5open() >= 0 && H5PLset_loading_state(0) >= 0
+        H5open() >= 0 && H5PLset_loading_state(0) >= 0 && ch_register_references() >= 0
     }()
 
     /// Runs `body` while no other thread is inside libhdf5. Not reentrant.
@@ -16,7 +16,7 @@ enum HDF5Library {
         try lock.withLock { _ in
             // libhdf5 keeps the error printer per thread, and threads come and go: silence the one that is here.
             ch_silence()
-            guard isPrepared else { throw HDF5Error.damaged("libhdf5 can't be started") }
+            guard isPrepared else { throw HDF5Error.corrupt("libhdf5 can't be started") }
             ch_silence()
             return try body()
         }
@@ -38,8 +38,15 @@ struct HDF5Handle: ~Copyable {
     /// Takes ownership of what a libhdf5 call returned.
     /// - Throws: `FormatError` with the library's reason if the call failed.
     init(_ id: hid_t, _ action: @autoclosure () -> String) throws {
-        guard id >= 0 else { throw HDF5Error.damaged(action()) }
+        guard id >= 0 else { throw HDF5Error.corrupt(action()) }
         self.id = id
+    }
+
+    /// Closes a file that was written, where closing can fail.
+    consuming func closeFile() throws {
+        let file = id
+        discard self
+        try check(H5Fclose(file), "close the file")
     }
 
     deinit { H5Idec_ref(id) }
@@ -54,20 +61,21 @@ enum HDF5Error {
     }
 
     /// libhdf5 refused to do `action`; the reason is the library's.
-    static func damaged(_ action: String) -> FormatError {
+    static func corrupt(_ action: String) -> FormatError {
         let reason = HDF5Library.lastError()
         if reason.contains("truncated file") {
             return make("truncated", "H2", expected: "the size that the superblock tells", found: reason)
         }
-        return make("damaged", "H14", found: reason.isEmpty ? "failure to \(action)" : "failure to \(action): \(reason)")
+        let code: FormatError.Code = reason.contains("checksum") ? "checksum-mismatch" : "corrupt"
+        return make(code, "H14", found: reason.isEmpty ? "failure to \(action)" : "failure to \(action): \(reason)")
     }
 
-    static func damaged(found: String, expected: String? = nil) -> FormatError {
-        make("damaged", "H14", expected: expected, found: found)
+    static func corrupt(found: String, expected: String? = nil) -> FormatError {
+        make("corrupt", "H14", expected: expected, found: found)
     }
 }
 
 /// Turns a libhdf5 status into an error.
 func check(_ status: herr_t, _ action: @autoclosure () -> String) throws {
-    guard status >= 0 else { throw HDF5Error.damaged(action()) }
+    guard status >= 0 else { throw HDF5Error.corrupt(action()) }
 }

@@ -48,9 +48,9 @@ extension HDF5Walker {
             let values = (0..<count).map { unpadded(bytes[$0 * width..<($0 + 1) * width], padding) }
             return .strings(.init(values: values, shape: sizes, storage: .fixed(byteCount: width, padding: padding), charset: charset))
         case .variableString(let charset):
-            let values = try readVariable(attribute, count: count, charset: charset, shown: shown)
+            let values = try readVariable(attribute, count: count, shown: shown)
             return .strings(.init(values: values, shape: sizes, storage: .variable, charset: charset))
-        case .opaque, .other: throw HDF5Error.damaged(found: "\(shown) of no known kind")
+        case .opaque, .other: throw HDF5Error.corrupt(found: "\(shown) of no known kind")
         }
     }
 
@@ -62,26 +62,21 @@ extension HDF5Walker {
         return bytes
     }
 
-    private mutating func readVariable(
-        _ attribute: hid_t, count: Int, charset: AttributeValue.Strings.Charset, shown: String
-    ) throws -> [[UInt8]] {
+    /// Strings of variable length: references in the attribute, which libhdf5 reads, to bytes in the global heap, which it does not.
+    private mutating func readVariable(_ attribute: hid_t, count: Int, shown: String) throws -> [[UInt8]] {
         guard count > 0 else { return [] }
-        let type = try HDF5Handle(
-            ch_string_type(0, H5T_STR_NULLTERM, charset == .utf8 ? H5T_CSET_UTF8 : H5T_CSET_ASCII), "make a string type")
-        let space = try HDF5Handle(H5Aget_space(attribute), "read the shape of \(shown)")
-        var pointers = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
-        let status = H5Aread(attribute, type.id, &pointers)
-        // Also after a failure: some strings may have been made by then.
-        defer { H5Dvlen_reclaim(type.id, space.id, 0, &pointers) }
-        try check(status, "read \(shown)")
+        let width = heap.referenceByteCount
+        let type = try HDF5Handle(ch_opaque_type(width), "make a type for \(shown)")
+        guard count <= limits.documentByteCount / width else { throw HDF5Error.attributeTooLarge(shown, limits) }
+        let references = try readRaw(attribute, type: type.id, byteCount: count * width, shown: shown)
         var values: [[UInt8]] = []
         var total = 0
-        for pointer in pointers {
-            let length = pointer.map { strlen($0) } ?? 0
-            total += length
+        for i in 0..<count {
+            let value = try heap.string(references[i * width..<(i + 1) * width], shown: shown)
+            total += value.count
             guard total <= limits.documentByteCount else { throw HDF5Error.attributeTooLarge(shown, limits) }
-            try addMetadata(UInt64(length))
-            values.append([UInt8](UnsafeRawBufferPointer(start: pointer, count: length)))
+            try addMetadata(UInt64(value.count))
+            values.append(value)
         }
         return values
     }

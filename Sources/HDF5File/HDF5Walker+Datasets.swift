@@ -41,7 +41,7 @@ extension HDF5Walker {
             storage = .chunked(
                 try readChunks(
                     dataset, creation: creation.id, space: space.id, shape: shape, elementSize: dtype.size, fill: fill, path: path))
-        default: throw HDF5Error.damaged("read the layout of \(path)")
+        default: throw HDF5Error.corrupt("read the layout of \(path)")
         }
         return .dataset(.init(dtype: dtype, isBigEndian: isBigEndian, encoding: encoding, shape: shape, storage: storage))
     }
@@ -103,7 +103,7 @@ extension HDF5Walker {
         var sizes = [hsize_t](repeating: 0, count: max(shape.count, 1))
         let rank = Int(H5Pget_chunk(creation, Int32(shape.count), &sizes))
         guard rank == shape.count, rank > 0, !sizes.contains(0) else {
-            throw HDF5Error.damaged(found: "\(path) with chunks of another rank")
+            throw HDF5Error.corrupt(found: "\(path) with chunks of another rank")
         }
         // A chunk is decoded whole, so it counts for what it takes.
         guard let chunkByteCount = checkedProduct(sizes.map { UInt64($0) }, elementSize), chunkByteCount <= UInt32.max else {
@@ -127,7 +127,7 @@ extension HDF5Walker {
             try readChunk(number, of: dataset, space: space, grid: ChunkGrid(shape: shape, chunk: chunks.shape), path: path)
         }
         if Set(chunks.stored?.map(\.index) ?? []).count != Int(count) {
-            throw HDF5Error.damaged(found: "\(path) with a chunk stored twice")
+            throw HDF5Error.corrupt(found: "\(path) with a chunk stored twice")
         }
         return chunks
     }
@@ -139,7 +139,7 @@ extension HDF5Walker {
         var size: hsize_t = 0
         try check(H5Dget_chunk_info(dataset, space, hsize_t(number), &corner, &mask, &address, &size), "find a chunk of \(path)")
         guard let index = grid.index(ofCorner: corner.map { UInt64($0) }) else {
-            throw HDF5Error.damaged(found: "\(path) with a chunk at \(corner)", expected: "chunks on the grid")
+            throw HDF5Error.corrupt(found: "\(path) with a chunk at \(corner)", expected: "chunks on the grid")
         }
         try checkRange(UInt64(address), UInt64(size), path: path)
         return .init(index: index, offset: UInt64(address), byteCount: UInt64(size), filterMask: mask)
@@ -163,9 +163,9 @@ extension HDF5Walker {
     /// A range from the file, inside the file.
     private func checkRange(_ offset: UInt64, _ count: UInt64, path: String) throws {
         let (end, overflow) = offset.addingReportingOverflow(count)
-        guard !overflow, end <= UInt64(regionByteCount) else {
+        guard !overflow, end <= UInt64(region.count) else {
             throw HDF5Error.make(
-                "truncated", "H2", at: offset, expected: "\(count) bytes of \(path)", found: "a file of \(regionByteCount) bytes")
+                "out-of-bounds", "H17", at: offset, expected: "\(count) bytes of \(path)", found: "a file of \(region.count) bytes")
         }
     }
 }

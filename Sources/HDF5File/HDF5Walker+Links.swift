@@ -58,7 +58,7 @@ extension HDF5Walker {
         var links: [HDF5Index.Link] = []
         for found in collector.found {
             let name = try checkedName(found.name, in: path)
-            if let previous = links.last, previous.name == name { throw HDF5Error.damaged(found: "two links \(name) in \(path)") }
+            if let previous = links.last, previous.name == name { throw HDF5Error.corrupt(found: "two links \(name) in \(path)") }
             try addMetadata(UInt64(name.utf8.count) + 32)
             let shown = path == "/" ? "/\(name)" : "\(path)/\(name)"
             switch found.type {

@@ -18,7 +18,7 @@ extension HDF5Walker {
     /// Describes a datatype; reads nothing but the datatype.
     func elementType(_ type: hid_t) throws -> HDF5ElementType {
         let size = H5Tget_size(type)
-        guard size > 0 else { throw HDF5Error.damaged("read a datatype") }
+        guard size > 0 else { throw HDF5Error.corrupt("read a datatype") }
         switch H5Tget_class(type) {
         case H5T_INTEGER: return integerType(type, size: size)
         case H5T_FLOAT: return floatType(type, size: size)
@@ -31,7 +31,7 @@ extension HDF5Walker {
         case H5T_REFERENCE: return .other("reference")
         case H5T_VLEN: return .other("variable-length")
         case H5T_ARRAY: return .other("array")
-        default: throw HDF5Error.damaged("read a datatype")
+        default: throw HDF5Error.corrupt("read a datatype")
         }
     }
 
@@ -125,12 +125,12 @@ extension HDF5Walker {
         case H5S_NULL: return nil
         case H5S_SCALAR: return []
         case H5S_SIMPLE: break
-        default: throw HDF5Error.damaged("read the shape of \(path)")
+        default: throw HDF5Error.corrupt("read the shape of \(path)")
         }
         let rank = Int(H5Sget_simple_extent_ndims(space))
-        guard rank >= 0 else { throw HDF5Error.damaged("read the shape of \(path)") }
+        guard rank >= 0 else { throw HDF5Error.corrupt("read the shape of \(path)") }
         guard rank <= limits.rank else {
-            throw HDF5Error.damaged(found: "\(path) of \(rank) dimensions", expected: "at most \(limits.rank)")
+            throw HDF5Error.corrupt(found: "\(path) of \(rank) dimensions", expected: "at most \(limits.rank)")
         }
         var sizes = [hsize_t](repeating: 0, count: rank)
         try check(H5Sget_simple_extent_dims(space, &sizes, nil), "read the shape of \(path)")

@@ -38,7 +38,8 @@ extension ConcreteGraph {
                     if case .graph(let build) = composite.definition {
                         concrete.expansion = try ConcreteGraph(definition: build, inputs: inputTypes, name: op.name)
                     }
-                case .constant, .unary, .binary, .compare, .select, .reduce, .matmul, .transpose, .broadcast, .slice, .reverse, .pad, .concat,
+                case .constant, .unary, .binary, .compare, .select, .reduce, .matmul, .transpose, .broadcast, .slice, .reverse, .pad,
+                    .concat,
                     .sort, .cumulativeSum, .iota, .convolution, .pool:
                     break
                 }

@@ -30,7 +30,8 @@ public enum Planner {
                     + "more than the memory limit of \(megabytes(Double(options.maxMemory)))")
         }
         return Plan(
-            graph: graph, options: options, dimensions: dimensions, bufferBytes: UInt64(bufferBytes), parameterBytes: UInt64(parameterBytes),
+            graph: graph, options: options, dimensions: dimensions, bufferBytes: UInt64(bufferBytes),
+            parameterBytes: UInt64(parameterBytes),
             operations: UInt64(min(program.operations(), 0x1p63)), program: program)
     }
 
@@ -58,7 +59,8 @@ public enum Planner {
                 guard case .symbol(let symbol) = dim else { continue }
                 if let bound = sizes[symbol], bound != size {
                     throw InputError(
-                        "input '\(input.name)' has \(size) for dimension \(axis) ('\(symbol)'), but \(origins[symbol] ?? "") gives it \(bound)")
+                        "input '\(input.name)' has \(size) for dimension \(axis) ('\(symbol)'), but \(origins[symbol] ?? "") gives it \(bound)"
+                    )
                 }
                 sizes[symbol] = size
                 origins[symbol] = origins[symbol] ?? "dimension \(axis) of '\(input.name)'"
@@ -70,7 +72,9 @@ public enum Planner {
                 let wanted: Int
                 do { wanted = try dim.evaluate(sizes) } catch { throw InputError("input '\(input.name)': \(error.message)") }
                 guard wanted == size else {
-                    throw InputError("input '\(input.name)' has \(size) for dimension \(axis), expected \(dim)" + (dim.fixedValue == nil ? " = \(wanted)" : ""))
+                    throw InputError(
+                        "input '\(input.name)' has \(size) for dimension \(axis), expected \(dim)"
+                            + (dim.fixedValue == nil ? " = \(wanted)" : ""))
                 }
             }
         }

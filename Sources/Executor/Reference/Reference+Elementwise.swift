@@ -39,7 +39,8 @@ extension Reference {
         case (.real(let x), .real(let y)):
             return ReferenceArray(type, map(walk, x, y, count: type.count) { comparison.evaluate($0, $1) ? 1 : 0 } as [Int64])
         case (.real, .integer), (.integer, .real):
-            return ReferenceArray(type, map(walk, a.doubles, b.doubles, count: type.count) { comparison.evaluate($0, $1) ? 1 : 0 } as [Int64])
+            return ReferenceArray(
+                type, map(walk, a.doubles, b.doubles, count: type.count) { comparison.evaluate($0, $1) ? 1 : 0 } as [Int64])
         }
     }
 
@@ -91,7 +92,8 @@ extension Reference {
         switch x.elements {
         case .real(let values): ReferenceArray(type, converting: values)
         case .integer(let values):
-            type.dtype.isFloat ? ReferenceArray(type, values.map { Double($0) }) : ReferenceArray(type, values.map { type.dtype.wrapped($0) })
+            type.dtype.isFloat
+                ? ReferenceArray(type, values.map { Double($0) }) : ReferenceArray(type, values.map { type.dtype.wrapped($0) })
         }
     }
 }

@@ -19,7 +19,8 @@ extension Reference {
                     walk.forEachRow { at in
                         for i in 0..<count {
                             accumulateProduct(
-                                x + (at[1] + i * step[1]) * m * k, y + (at[2] + i * step[2]) * k * n, into: result + (at[0] + i) * m * n, m, k, n)
+                                x + (at[1] + i * step[1]) * m * k, y + (at[2] + i * step[2]) * k * n, into: result + (at[0] + i) * m * n, m,
+                                k, n)
                         }
                     }
                 }

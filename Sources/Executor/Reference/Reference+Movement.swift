@@ -32,7 +32,8 @@ extension Reference {
 
     private static func strided(_ x: ReferenceArray, _ type: ConcreteType, offset: Int = 0, strides: [Int]) -> ReferenceArray {
         moving(
-            x, type, { strided($0, type.shape, offset: offset, strides: strides) }, { strided($0, type.shape, offset: offset, strides: strides) })
+            x, type, { strided($0, type.shape, offset: offset, strides: strides) },
+            { strided($0, type.shape, offset: offset, strides: strides) })
     }
 
     static func reshape(_ x: ReferenceArray, _ type: ConcreteType) -> ReferenceArray {
@@ -111,7 +112,8 @@ extension Reference {
             }
             return result
         }
-        return type.dtype.isFloat ? ReferenceArray(type, run(inputs.map(\.doubles), 0)) : ReferenceArray(type, run(inputs.map(\.integers), 0))
+        return type.dtype.isFloat
+            ? ReferenceArray(type, run(inputs.map(\.doubles), 0)) : ReferenceArray(type, run(inputs.map(\.integers), 0))
     }
 
     /// - Throws: `InputError` for an index outside the axis.

@@ -57,7 +57,9 @@ private struct WindowWalk {
 }
 
 extension Reference {
-    static func convolution(_ convolution: Convolution, _ x: ReferenceArray, _ kernel: ReferenceArray, _ type: ConcreteType) -> ReferenceArray {
+    static func convolution(_ convolution: Convolution, _ x: ReferenceArray, _ kernel: ReferenceArray, _ type: ConcreteType)
+        -> ReferenceArray
+    {
         let spatial = convolution.strides.count
         let walk = WindowWalk(
             input: Array(x.shape[1...spatial]), output: Array(type.shape[1...spatial]), sizes: Array(kernel.shape[..<spatial]),

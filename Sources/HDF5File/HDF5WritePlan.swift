@@ -88,7 +88,9 @@ struct HDF5WritePlan {
             copy.attributes = writtenAttributes(entry)
             datasets.append(copy)
         }
-        for name in entries.keys.sorted() where groupPaths.contains(name) { obstacles.append("\(name), both a tensor and a group") }
+        for name in entries.keys.sorted() where isPath(name) && groupPaths.contains(name) {
+            obstacles.append("\(name), both a tensor and a group")
+        }
     }
 
     /// A tensor's attributes with `dtype` true of what is written: there for opaque bytes, gone where a conversion left a stale one.

@@ -85,6 +85,6 @@ final class ChunkEncoder {
                 .copyMemory(from: UnsafeRawBufferPointer(rebasing: plane[i * step..<i * step + Self.samplePieceSize]))
         }
         guard let length = compressor.compress(UnsafeRawBufferPointer(sample), into: sampleOutput, level: 1) else { return false }
-        return length < sample.count - sample.count / 32
+        return length < sample.count - sample.count / 64
     }
 }

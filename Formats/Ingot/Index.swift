@@ -84,4 +84,14 @@ struct Index: Sendable {
         }
         return total
     }
+
+    /// Bytes of all documents when decoded.
+    var documentByteCount: UInt64 { documents.reduce(0) { $0 + blobs[$1.blob].byteCount } }
+
+    /// The last clause of rule I24: documents are read when a file is opened, so a short file must not hold long ones.
+    func documentsAreBelievable(fileLength: UInt64, limits: Limits) -> Bool {
+        guard documentByteCount > IngotLayout.freeDocumentLength else { return true }
+        let (bound, overflow) = fileLength.multipliedReportingOverflow(by: limits.expansionFactor)
+        return overflow || documentByteCount <= bound
+    }
 }

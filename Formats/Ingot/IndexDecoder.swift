@@ -199,7 +199,7 @@ struct IndexDecoder {
     }
 
     private mutating func readTies(_ reader: inout ByteReader) throws {
-        let count = try reader.count("ties", limit: limits.objectCount, minimumSize: 24)
+        let count = try reader.count("ties", limit: limits.objectCount, minimumSize: 8)
         for _ in 0..<count {
             let before = reader
             let members = try reader.count("tied tensors", limit: limits.objectCount, minimumSize: 8)

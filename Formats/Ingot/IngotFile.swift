@@ -58,11 +58,10 @@ final class IngotFile: Sendable {
                 "shape-bomb", "I27", expected: "at most \(limits.expansionFactor) times the \(length) bytes of the file",
                 found: "\(declared) bytes of tensors")
         }
-        let documents = index.documents.reduce(0) { $0 + index.blobs[$1.blob].byteCount }
-        guard documents <= IngotLayout.freeDocumentLength || documents / limits.expansionFactor <= UInt64(input.count) else {
+        guard index.documentsAreBelievable(fileLength: UInt64(input.count), limits: limits) else {
             throw ingotError(
                 "bad-document", "I24", expected: "at most \(limits.expansionFactor) times the \(input.count) bytes of the file",
-                found: "\(documents) bytes of documents")
+                found: "\(index.documentByteCount) bytes of documents")
         }
     }
 

@@ -49,7 +49,7 @@ public enum IngotFormat: ModelFormat {
         return checkpoint
     }
 
-    /// Writes in one pass and in bounded memory. Level 0 stores, 1 to 19 are zstd's levels, the default is 3.
+    /// Writes in one pass and in bounded memory. Level 0 stores, 1 to 19 are zstd's levels, the default is 1.
     /// - Throws: `UnsupportedError` for a checkpoint that the format can't hold (opaque objects, names that no reader would accept);
     ///   `InputError` for another level; `FileError`; what reading the tensors throws.
     public static func write(_ checkpoint: Checkpoint, to output: OutputFile, options: WriteOptions) throws {

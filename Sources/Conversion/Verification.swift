@@ -28,6 +28,22 @@ public struct Verification: Sendable {
     /// Greatest difference of any output.
     public var outputDrift = 0.0
 
+    /// The proof that a file carries, run again: one row a layer and output.
+    public var sketches: [SketchComparison] = []
+    /// What else doesn't hold: fingerprint, graph.
+    public var proofProblems: [String] = []
+    /// Why the file's proof could not be run.
+    public var proofObstacle: String?
+    /// One file was verified by its own proof, not two against each other.
+    public var isProofOnly = false
+
+    public struct SketchComparison: Hashable, Sendable {
+        public var name: String
+        public var isOutput: Bool
+        public var agrees: Bool
+        public var difference: Double
+    }
+
     public struct LayerComparison: Sendable {
         public var name: String
         public var isOutput: Bool
@@ -37,7 +53,10 @@ public struct Verification: Sendable {
     /// The first layer, in order of computation, that diverges.
     public var firstDivergence: LayerComparison? { layers.first { !$0.comparison.passes } }
 
-    public var passes: Bool { differences.isEmpty && configurationDifference == nil && firstDivergence == nil }
+    public var passes: Bool {
+        differences.isEmpty && configurationDifference == nil && firstDivergence == nil && proofProblems.isEmpty && proofObstacle == nil
+            && sketches.allSatisfy(\.agrees)
+    }
 }
 
 /// How strictly, and with which inputs.

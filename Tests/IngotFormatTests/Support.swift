@@ -118,7 +118,7 @@ func sampleRecord() -> Record {
         fingerprint: String(repeating: "ab", count: 32),
         proof: Proof(
             seed: 0xDEAD_BEEF_0123_4567, absoluteTolerance: 1e-6, relativeTolerance: 1e-5,
-            inputs: [.init(name: "x", dtype: .f32, shape: [2, 3], values: [0, -0.0, .infinity, 1.5, 5e-324, -2])],
+            inputs: [.init(name: "x", dtype: .f32, shape: [2, 3], values: [0, -0.0, .infinity, 1.5, 0x1p-1074, -2])],
             sketches: [
                 .init(
                     name: "dense", isOutput: false, shape: [2, 3], rms: 0.25, maximum: 1, projections: [0.1, -0.3], samples: [1, 2, 3]),

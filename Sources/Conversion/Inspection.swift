@@ -137,7 +137,8 @@ public struct Inspection: Sendable {
 }
 
 extension Inspection.Statistics {
-    init(_ tensor: Tensor) throws {
+    /// Reads every element once.
+    public init(_ tensor: Tensor) throws {
         var count = 0.0
         var sum = 0.0
         var squares = 0.0

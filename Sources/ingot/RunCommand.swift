@@ -129,7 +129,7 @@ enum Clock {
 
     static var peakResidentByteCount: Int {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return usage.ru_maxrss * 1_024
     }
 }

@@ -44,7 +44,9 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     }
 
     public private(set) var members: [Member] = []
+    /// Where each key is; empty while a search from the front is quicker, which spares most objects a table.
     private var positions: [String: Int] = [:]
+    private static let searchedCount = 8
 
     public init() {}
 
@@ -57,30 +59,41 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     public func hash(into hasher: inout Hasher) { hasher.combine(members) }
 
     public var keys: [String] { members.map(\.key) }
+    public var count: Int { members.count }
     public var isEmpty: Bool { members.isEmpty }
 
     /// Setting a known key keeps its place; setting nil removes it.
     public subscript(key: String) -> JSONValue? {
-        get { positions[key].map { members[$0].value } }
+        get { position(of: key).map { members[$0].value } }
         set {
-            switch (positions[key], newValue) {
+            switch (position(of: key), newValue) {
             case (let position?, let value?): members[position].value = value
             case (nil, let value?):
-                positions[key] = members.count
                 members.append(Member(key: key, value: value))
+                if !positions.isEmpty { positions[key] = members.count - 1 } else { makePositions() }
             case (let position?, nil):
                 members.remove(at: position)
-                positions = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($0.element.key, $0.offset) })
+                positions = [:]
+                makePositions()
             case (nil, nil): break
             }
         }
     }
+
+    private func position(of key: String) -> Int? {
+        positions.isEmpty ? members.firstIndex { $0.key == key } : positions[key]
+    }
+
+    private mutating func makePositions() {
+        guard members.count > Self.searchedCount else { return }
+        for (position, member) in members.enumerated() { positions[member.key] = position }
+    }
 }
 
-extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+// Not by a nil literal: where an optional is meant it would silently become null.
+extension JSONValue: ExpressibleByBooleanLiteral, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-    public init(nilLiteral: ()) { self = .null }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(stringLiteral value: String) { self = .string(value) }
     public init(integerLiteral value: Int) { self = .number(JSONNumber(value)) }

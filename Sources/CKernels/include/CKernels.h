@@ -3,3 +3,4 @@
 #include <stdint.h>
 
 #include "CKMath.h"
+#include "CKPlanes.h"

@@ -35,7 +35,8 @@ public struct Graph: Hashable, Sendable {
     /// Type of every value.
     public private(set) var types: [ValueType] = []
     public var outputs: [NamedValue] = []
-    /// The output of each layer of the source, in order of computation: what `verify` compares. A layer that is called twice appears as `name`, `name_1`.
+    /// The output of each layer of the source, in order of computation: what `verify` compares. A layer that is called twice appears as
+    /// `name`, `name_1`.
     public var layerOutputs: [NamedValue] = []
     /// Origin of the nodes that are appended next; no part of what the graph is.
     public var origin = ""

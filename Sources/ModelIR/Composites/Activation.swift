@@ -138,6 +138,9 @@ extension Activation {
         var types = try inferUnaryFloat(inputs, "\(self)", axis: isElementwise ? nil : -1)
         if self == .glu {
             let rank = types[0].shape.rank
+            if let width = types[0].shape[-1].fixedValue, width % 2 != 0 {
+                throw GraphError("glu can't halve the last axis of \(types[0].shape)")
+            }
             types[0].shape.dims[rank - 1] = types[0].shape.dims[rank - 1].floorDivided(by: 2)
         }
         return types

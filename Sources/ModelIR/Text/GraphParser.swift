@@ -12,6 +12,9 @@
 ///     attribute = key ["=" (token | activation ["(" key "=" number .. ")"] | "[" items "]")]
 ///     type      = dtype "[" [dimension {"," dimension}] "]"
 struct GraphParser {
+    /// A concatenation's open dimension nests as deep as it has operands, and every walk over it is recursive.
+    private static let operandLimit = 2_048
+
     private(set) var scanner: TextScanner
     private var graph = Graph(name: "")
     private var inputs: [String: ValueID] = [:]
@@ -40,7 +43,7 @@ struct GraphParser {
         while !scanner.take("}") { try parseStatement() }
         if nextInput < signatureInputs.count {
             let late = signatureInputs[nextInput]
-            throw scanner.failure("input '\(late.name)' is %\(late.number), but there are only \(graph.types.count) values", at: late.offset)
+            throw scanner.failure("input '\(late.name)' is %\(late.number) of \(graph.types.count) values", at: late.offset)
         }
         guard graph.outputs.count == signatureOutputs.count else {
             throw scanner.failure("the graph has \(graph.outputs.count) outputs and its signature \(signatureOutputs.count)")
@@ -188,7 +191,7 @@ struct GraphParser {
         while !scanner.take(")") {
             if !operands.isEmpty { try scanner.expect(",") }
             operands.append(try parseValue())
-            try checkCount(operands.count, scanner.limits.attributeCount, "operands of one operation")
+            try checkCount(operands.count, Self.operandLimit, "operands of one operation")
         }
         var attributes = TextAttributes(op: name, offset: offset)
         while !scanner.take(":") {

@@ -93,14 +93,8 @@ public struct Recurrence: Hashable, Sendable {
         if let biasIndex { try require(biasIndex, "bias", cell == .gru(resetAfter: true) ? [2, width] : [width]) }
         if let maskIndex {
             try require(maskIndex, "mask", [x.shape[0], x.shape[1]])
-<<<<<<< HEAD
-            guard inputs[maskIndex].dtype == .bool else {
-                throw GraphError("\(name)'s mask is \(inputs[maskIndex].dtype.rawValue), not bool")
-            }
-=======
             let dtype = inputs[maskIndex].dtype
             guard dtype == .bool else { throw GraphError("\(name)'s mask is \(dtype.rawValue), not bool") }
->>>>>>> wip-irtext
         }
         if let firstStateIndex {
             for i in 0..<cell.stateCount { try require(firstStateIndex + i, "initial state", [x.shape[0], .fixed(units)]) }

@@ -44,7 +44,9 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     }
 
     public private(set) var members: [Member] = []
+    /// Positions by key, kept only for objects that are too large to be searched.
     private var positions: [String: Int] = [:]
+    private static let searchedCount = 8
 
     public init() {}
 
@@ -61,19 +63,38 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
 
     /// Setting a known key keeps its place; setting nil removes it.
     public subscript(key: String) -> JSONValue? {
-        get { positions[key].map { members[$0].value } }
+        get { position(of: key).map { members[$0].value } }
         set {
-            switch (positions[key], newValue) {
+            switch (position(of: key), newValue) {
             case (let position?, let value?): members[position].value = value
-            case (nil, let value?):
-                positions[key] = members.count
-                members.append(Member(key: key, value: value))
+            case (nil, let value?): append(newKey: key, value)
             case (let position?, nil):
                 members.remove(at: position)
-                positions = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($0.element.key, $0.offset) })
+                positions = [:]
+                if members.count > Self.searchedCount { indexMembers() }
             case (nil, nil): break
             }
         }
+    }
+
+    public func contains(_ key: String) -> Bool { position(of: key) != nil }
+
+    /// - Precondition: the object has no such key.
+    mutating func append(newKey key: String, _ value: JSONValue) {
+        members.append(Member(key: key, value: value))
+        if members.count == Self.searchedCount + 1 {
+            indexMembers()
+        } else if members.count > Self.searchedCount {
+            positions[key] = members.count - 1
+        }
+    }
+
+    private func position(of key: String) -> Int? {
+        members.count > Self.searchedCount ? positions[key] : members.firstIndex { $0.key == key }
+    }
+
+    private mutating func indexMembers() {
+        for (position, member) in members.enumerated() { positions[member.key] = position }
     }
 }
 

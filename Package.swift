@@ -40,7 +40,7 @@ let package = Package(
             exclude: ["SPEC.md"]),
         .target(
             name: "IngotFormat",
-            dependencies: ["ByteIO", "JSON", "Digests", "ModelIR", "FormatKit", "CZstd", "CKernels"], path: "Formats/Ingot",
+            dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "CZstd", "CKernels"], path: "Formats/Ingot",
             exclude: ["SPEC.md"]),
 
         // Names and wiring; mathematics; the work itself.
@@ -68,7 +68,7 @@ let package = Package(
         .testTarget(name: "HDF5FileTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Containers", "TestSupport"]),
         .testTarget(
             name: "IngotFormatTests",
-            dependencies: ["ByteIO", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd"]),
+            dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CKernels"]),
         .testTarget(
             name: "FormatContractTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Conversion", "TestSupport"]),

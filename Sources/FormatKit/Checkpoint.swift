@@ -59,10 +59,23 @@ public struct Checkpoint: Sendable {
         }
     }
 
+    /// The format that a checkpoint came from before it was converted to the one it was read from.
+    public struct Source: Hashable, Sendable {
+        public var format: String
+        public var detail: String
+
+        public init(format: String, detail: String) {
+            self.format = format
+            self.detail = detail
+        }
+    }
+
     /// `ModelFormat.name` of the format it was read from.
     public var format: String
     /// One line for people on the container: `HDF5, superblock 0`.
     public var formatDetail: String
+    /// What the file remembers of its own source; only the .ingot format stores it.
+    public var source: Source?
     /// Groups in file order, the root first; a parent precedes its children.
     public var groups: [Group]
     public var tensors: [Entry]

@@ -1,17 +1,19 @@
 import ByteIO
 
-/// What a JSON document may ask for.
+/// How much a JSON document may ask for, checked before it is parsed.
 public struct JSONLimits: Hashable, Sendable {
-    /// Arrays and objects inside each other; a document of one scalar has depth 0.
-    public var depth: Int
-    /// Bytes of the whole document.
-    public var byteCount: Int
+    /// Arrays and objects inside one another. Parsing needs no stack for them; releasing and comparing what comes out does.
+    public var depth = 512
+    /// Size of the document.
+    public var byteCount = 256 << 20
 
     public init(depth: Int = 512, byteCount: Int = 256 << 20) {
         self.depth = depth
         self.byteCount = byteCount
     }
 
-    /// The part of a file's limits that bears on a document inside it.
-    public init(_ limits: Limits) { self.init(depth: limits.depth, byteCount: limits.documentByteCount) }
+    /// The part of a file's limits that concerns its documents.
+    public init(_ limits: Limits) {
+        self.init(depth: limits.depth, byteCount: limits.documentByteCount)
+    }
 }

@@ -1,167 +1,148 @@
 import ByteIO
 
 extension JSONParser {
-    /// A number or a word.
-    mutating func scalar() throws(FormatError) -> JSONValue {
-        switch next {
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number(try number())
-        case UInt8(ascii: "t"):
-            try word("true")
-            return .bool(true)
-        case UInt8(ascii: "f"):
-            try word("false")
-            return .bool(false)
-        case UInt8(ascii: "n"):
-            try word("null")
-            return .null
-        case UInt8(ascii: "N"):
-            try word("NaN")
-            return .number(JSONNumber(literal: "NaN"))
-        case UInt8(ascii: "I"):
-            try word("Infinity")
-            return .number(JSONNumber(literal: "Infinity"))
-        default: throw error("bad-json", expected: "a value")
-        }
-    }
-
-    private mutating func word(_ word: StaticString) throws(FormatError) {
-        for i in 0..<word.utf8CodeUnitCount {
-            guard next == word.utf8Start[i] else { throw error("bad-json", expected: "\(word)") }
+    mutating func word(_ word: StaticString) throws(FormatError) {
+        let count = word.utf8CodeUnitCount
+        for i in 0..<count {
+            guard current == word.utf8Start[i] else { throw failure("`\(word)`") }
             position += 1
         }
     }
 
-    private mutating func number() throws(FormatError) -> JSONNumber {
+    mutating func number() throws(FormatError) -> JSONNumber {
         let start = position
-        if next == UInt8(ascii: "-") {
-            position += 1
-            if next == UInt8(ascii: "I") {
-                try word("Infinity")
-                return JSONNumber(literal: "-Infinity")
-            }
+        if current == UInt8(ascii: "-") { position += 1 }
+        if position > start, current == UInt8(ascii: "I") {
+            try word("Infinity")
+            return JSONNumber(literal: "-Infinity")
         }
-        if next == UInt8(ascii: "0") {
-            position += 1
-            guard !isDigit(next) else { throw error("bad-json", expected: "no digit after a leading 0") }
-        } else {
-            try digits()
-        }
-        if next == UInt8(ascii: ".") {
+        if current == UInt8(ascii: "0") { position += 1 } else { try digits() }
+        if current == UInt8(ascii: ".") {
             position += 1
             try digits()
         }
-        if next | 0x20 == UInt8(ascii: "e") {
+        if current == UInt8(ascii: "e") || current == UInt8(ascii: "E") {
             position += 1
-            if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { position += 1 }
+            if current == UInt8(ascii: "+") || current == UInt8(ascii: "-") { position += 1 }
             try digits()
         }
         return JSONNumber(literal: String(decoding: bytes[start..<position], as: UTF8.self))
     }
 
     private mutating func digits() throws(FormatError) {
-        guard isDigit(next) else { throw error("bad-json", expected: "a digit") }
-        repeat { position += 1 } while isDigit(next)
+        let start = position
+        while position < bytes.count, bytes[position] >= UInt8(ascii: "0"), bytes[position] <= UInt8(ascii: "9") { position += 1 }
+        guard position > start else { throw failure("a digit") }
     }
 
-    private func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
-
-    /// A string in quotes, its escapes resolved.
+    /// A string; the position is at its opening quote.
     mutating func string() throws(FormatError) -> String {
         position += 1
         let start = position
-        // Without escapes the text is one run of the document; else the runs between escapes are put together.
-        var unescaped: [UInt8] = []
-        var runStart = start
         var hasEscapes = false
-        while true {
-            while position < bytes.count, isPlain(bytes[position]) { position += 1 }
-            guard position < bytes.count else { throw error("bad-json", expected: "'\"'") }
-            if bytes[position] == UInt8(ascii: "\"") { break }
-            guard bytes[position] == UInt8(ascii: "\\") else {
-                throw error("bad-json", expected: "control characters escaped")
+        scan: while true {
+            guard position < bytes.count else { throw failure("`\"` at the end of the string") }
+            switch bytes[position] {
+            case UInt8(ascii: "\""): break scan
+            case UInt8(ascii: "\\"):
+                hasEscapes = true
+                // Past the escaped byte, which may be a quote; what it is gets checked below.
+                position = min(position + 2, bytes.count)
+            case 0..<0x20: throw failure("no control characters in strings")
+            default: position += 1
             }
-            hasEscapes = true
-            unescaped.append(contentsOf: bytes[runStart..<position])
-            try escape(into: &unescaped)
-            runStart = position
         }
         let end = position
-        position += 1
-        let text: String?
-        if hasEscapes {
-            unescaped.append(contentsOf: bytes[runStart..<end])
-            text = String(validating: unescaped, as: UTF8.self)
-        } else {
-            text = String(validating: UnsafeBufferPointer(rebasing: bytes[start..<end]), as: UTF8.self)
+        // Escapes are ASCII: with them or without, the bytes are UTF-8 or they aren't.
+        guard let raw = String(validating: bytes[start..<end], as: UTF8.self) else {
+            throw FormatError("json", "bad-text", at: UInt64(start + firstInvalidUTF8(in: bytes[start..<end])), expected: "UTF-8")
         }
-        guard let text else {
-            // Escapes are ASCII, so what is wrong is wrong in the document too.
-            position = start + validPrefix(of: UnsafeBufferPointer(rebasing: bytes[start..<end]))
-            throw error("bad-text", expected: "UTF-8")
+        guard hasEscapes else {
+            position = end + 1
+            return raw
         }
+        let text = try unescaped(start..<end)
+        position = end + 1
         return text
     }
 
-    /// Whether a byte inside a string stands for itself.
-    private func isPlain(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") }
-
-    /// Resolves the escape that begins here.
-    private mutating func escape(into text: inout [UInt8]) throws(FormatError) {
-        position += 1
-        let plain: UInt8
-        switch next {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): plain = next
-        case UInt8(ascii: "b"): plain = 0x08
-        case UInt8(ascii: "f"): plain = 0x0C
-        case UInt8(ascii: "n"): plain = 0x0A
-        case UInt8(ascii: "r"): plain = 0x0D
-        case UInt8(ascii: "t"): plain = 0x09
-        case UInt8(ascii: "u"):
-            position += 1
-            var code = try hexadecimal()
-            if code & 0xFC00 == 0xD800, bytes[position...].starts(with: "\\u".utf8) {
-                let before = position
-                position += 2
-                let low = try hexadecimal()
-                if low & 0xFC00 == 0xDC00 {
-                    code = 0x10000 + (code & 0x3FF) << 10 + (low & 0x3FF)
-                } else {
-                    // No pair: what follows is an escape of its own.
-                    position = before
-                }
+    private mutating func unescaped(_ range: Range<Int>) throws(FormatError) -> String {
+        var result: [UInt8] = []
+        result.reserveCapacity(range.count)
+        position = range.lowerBound
+        while position < range.upperBound {
+            guard bytes[position] == UInt8(ascii: "\\") else {
+                result.append(bytes[position])
+                position += 1
+                continue
             }
-            text.append(contentsOf: Array(String(Unicode.Scalar(code) ?? "\u{FFFD}").utf8))
-            return
-        default: throw error("bad-json", expected: "one of \"\\/bfnrtu after a backslash")
+            position += 1
+            switch bytes[position] {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): result.append(bytes[position])
+            case UInt8(ascii: "b"): result.append(0x08)
+            case UInt8(ascii: "f"): result.append(0x0C)
+            case UInt8(ascii: "n"): result.append(0x0A)
+            case UInt8(ascii: "r"): result.append(0x0D)
+            case UInt8(ascii: "t"): result.append(0x09)
+            case UInt8(ascii: "u"):
+                position += 1
+                result.append(contentsOf: String(try escapedScalar()).utf8)
+                continue
+            default: throw failure("an escape: one of \"\\/bfnrtu")
+            }
+            position += 1
         }
-        text.append(plain)
-        position += 1
+        return String(decoding: result, as: UTF8.self)
     }
 
-    private mutating func hexadecimal() throws(FormatError) -> UInt32 {
-        var value: UInt32 = 0
+    /// The scalar of `XXXX`, or of `XXXX\uXXXX` where the two are a surrogate pair.
+    private mutating func escapedScalar() throws(FormatError) -> Unicode.Scalar {
+        let unit = try fourHexDigits()
+        guard UTF16.isLeadSurrogate(unit) else { return Unicode.Scalar(unit) ?? "\u{FFFD}" }
+        guard position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"), bytes[position + 1] == UInt8(ascii: "u") else {
+            return "\u{FFFD}"
+        }
+        let afterLead = position
+        position += 2
+        let trail = try fourHexDigits()
+        guard UTF16.isTrailSurrogate(trail) else {
+            // It belongs to itself: read again as an escape of its own.
+            position = afterLead
+            return "\u{FFFD}"
+        }
+        return Unicode.Scalar(0x1_0000 + (UInt32(unit) - 0xD800) << 10 + (UInt32(trail) - 0xDC00)) ?? "\u{FFFD}"
+    }
+
+    private mutating func fourHexDigits() throws(FormatError) -> UInt16 {
+        var unit: UInt16 = 0
         for _ in 0..<4 {
-            switch next {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt32(next - UInt8(ascii: "0"))
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt32(next - UInt8(ascii: "a") + 10)
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = value << 4 | UInt32(next - UInt8(ascii: "A") + 10)
-            default: throw error("bad-json", expected: "4 hexadecimal digits after \\u")
+            let digit: UInt8
+            switch current {
+            case let byte? where byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+            case let byte? where byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+            case let byte? where byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+            default: throw failure("four hexadecimal digits")
             }
+            unit = unit << 4 | UInt16(digit)
             position += 1
         }
-        return value
+        return unit
     }
+}
 
-    /// Length of the longest prefix that is UTF-8, in bytes.
-    private func validPrefix(of bytes: UnsafeBufferPointer<UInt8>) -> Int {
-        var decoder = UTF8()
-        var iterator = bytes.makeIterator()
-        var length = 0
-        while true {
-            switch decoder.decode(&iterator) {
-            case .scalarValue(let scalar): length += UTF8.width(scalar)
-            case .emptyInput, .error: return length
-            }
-        }
+/// How many bytes at the start of `bytes` are UTF-8; only errors need to know.
+private func firstInvalidUTF8(in bytes: ArraySlice<UInt8>) -> Int {
+    // Validity of a prefix is monotonic but for a character that is cut, which is at most three bytes.
+    var low = 0
+    var high = bytes.count
+    func isValid(_ count: Int) -> Bool {
+        (0...3).contains { count >= $0 && String(validating: bytes.prefix(count - $0), as: UTF8.self) != nil }
     }
+    while low < high {
+        let middle = (low + high + 1) / 2
+        if isValid(middle) { low = middle } else { high = middle - 1 }
+    }
+    // `low` may lie up to three bytes into what is invalid or cut.
+    for back in 0...3 where low >= back && String(validating: bytes.prefix(low - back), as: UTF8.self) != nil { return low - back }
+    return low
 }

@@ -1,126 +1,53 @@
 import ByteIO
 
 extension JSONValue {
-    /// Reads one document: RFC 8259 in UTF-8, with or without a byte order mark, plus Python's `NaN`, `Infinity` and `-Infinity`.
+    /// Parses a document of RFC 8259, with what Python's `json` adds: `NaN`, `Infinity` and `-Infinity`.
     ///
-    /// Stricter than the RFC in one thing: an object with two equal keys is refused, for readers disagree about which one counts. Keys are
-    /// equal as Swift's strings are, under canonical equivalence. Laxer in one: an escaped surrogate without its other half, which no
-    /// UTF-8 can hold, becomes U+FFFD.
-    /// - Throws: `FormatError` of format `json` with the byte's position: `bad-json`, `bad-text` (not UTF-8), `duplicate-key`, `too-deep`,
-    ///   `too-large`.
-    public static func parse(_ bytes: some Collection<UInt8>, limits: JSONLimits = JSONLimits()) throws(FormatError) -> JSONValue {
+    /// Strict otherwise: no trailing bytes, commas or comments, no `01`, `+1` or `.5`, no control characters in strings, no key twice
+    /// (canonically equivalent keys count as the same). A byte order mark at the start is skipped. A surrogate without its other half,
+    /// which Python writes and no Unicode string can hold, becomes U+FFFD.
+    /// - Throws: format `json`; `bad-json`, `bad-text` (no UTF-8), `duplicate-key`, `too-deep` or `too-large`, at a byte.
+    public static func parse(_ bytes: [UInt8], limits: JSONLimits = .init()) throws(FormatError) -> JSONValue {
         guard bytes.count <= limits.byteCount else {
-            throw FormatError(
-                "json", "too-large", at: UInt64(limits.byteCount), expected: "at most \(limits.byteCount) bytes", found: "\(bytes.count)")
+            throw FormatError("json", "too-large", at: 0, expected: "at most \(limits.byteCount) bytes", found: "\(bytes.count)")
         }
-        return try Array(bytes).withUnsafeBufferPointer { buffer throws(FormatError) in
-            var parser = JSONParser(buffer, limits: limits)
-            return try parser.document()
-        }
+        var parser = JSONParser(bytes: bytes, depthLimit: limits.depth)
+        return try parser.document()
     }
 
-    /// Reads one document from text; see `parse(_:limits:)` for bytes.
-    public static func parse(_ text: String, limits: JSONLimits = JSONLimits()) throws(FormatError) -> JSONValue {
-        try parse(text.utf8, limits: limits)
+    /// Parses text as `parse(_:limits:)` parses its UTF-8.
+    public static func parse(_ text: String, limits: JSONLimits = .init()) throws(FormatError) -> JSONValue {
+        try parse(Array(text.utf8), limits: limits)
     }
 }
 
-/// A cursor over a document's bytes. Nesting is kept in an array, not in calls, so that depth costs no stack.
+/// Scans bytes with a stack of its own: a hostile document's depth costs heap, never the thread's stack.
 struct JSONParser {
-    let bytes: UnsafeBufferPointer<UInt8>
-    let limits: JSONLimits
+    let bytes: [UInt8]
+    let depthLimit: Int
     var position = 0
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>, limits: JSONLimits) {
-        self.bytes = bytes
-        self.limits = limits
-        if bytes.count >= 3 && bytes[0] == 0xEF && bytes[1] == 0xBB && bytes[2] == 0xBF { position = 3 }
-    }
-
-    /// The next byte; 0, which is no part of any token, at the end.
-    var next: UInt8 { position < bytes.count ? bytes[position] : 0 }
-
-    /// An array or object that has begun and not ended.
-    private struct Frame {
-        var isObject: Bool
+    /// An array or object whose end hasn't been seen.
+    private struct Open {
+        let isObject: Bool
         var elements: [JSONValue] = []
         var object = JSONObject()
-        /// Of the member whose value comes next.
+        /// Key that the next value belongs to.
         var key = ""
+
+        init(isObject: Bool) { self.isObject = isObject }
     }
 
-    mutating func document() throws(FormatError) -> JSONValue {
-        var stack: [Frame] = []
-        skipSpace()
-        while true {
-            var value: JSONValue
-            switch next {
-            case UInt8(ascii: "["), UInt8(ascii: "{"):
-                let isObject = next == UInt8(ascii: "{")
-                guard stack.count < limits.depth else {
-                    throw error("too-deep", expected: "at most \(limits.depth) levels", found: "one more")
-                }
-                position += 1
-                skipSpace()
-                if next == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
-                    position += 1
-                    value = isObject ? .object(JSONObject()) : .array([])
-                } else {
-                    stack.append(Frame(isObject: isObject))
-                    if isObject { try key(into: &stack[stack.count - 1]) }
-                    continue
-                }
-            case UInt8(ascii: "\""): value = .string(try string())
-            default: value = try scalar()
-            }
-
-            // The value is whole: hand it to what it lies in, which may thereby be whole itself.
-            while true {
-                skipSpace()
-                guard !stack.isEmpty else {
-                    guard position == bytes.count else { throw error("bad-json", expected: "the end of the document") }
-                    return value
-                }
-                let top = stack.count - 1
-                if stack[top].isObject {
-                    let key = stack[top].key
-                    stack[top].object.append(newKey: key, value)
-                } else {
-                    stack[top].elements.append(value)
-                }
-                if next == UInt8(ascii: ",") {
-                    position += 1
-                    skipSpace()
-                    if stack[top].isObject { try key(into: &stack[top]) }
-                    break
-                }
-                guard next == (stack[top].isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
-                    throw error("bad-json", expected: stack[top].isObject ? "',' or '}'" : "',' or ']'")
-                }
-                position += 1
-                let frame = stack.removeLast()
-                value = frame.isObject ? .object(frame.object) : .array(frame.elements)
-            }
-        }
+    init(bytes: [UInt8], depthLimit: Int) {
+        self.bytes = bytes
+        self.depthLimit = depthLimit
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     }
 
-    /// Reads a member's key and colon, up to its value.
-    private mutating func key(into frame: inout Frame) throws(FormatError) {
-        guard next == UInt8(ascii: "\"") else { throw error("bad-json", expected: "a key in quotes") }
-        let start = position
-        let key = try string()
-        guard !frame.object.contains(key) else {
-            position = start
-            throw error("duplicate-key", expected: "each key once", found: "'\(key)' again")
-        }
-        frame.key = key
-        skipSpace()
-        guard next == UInt8(ascii: ":") else { throw error("bad-json", expected: "':'") }
-        position += 1
-        skipSpace()
-    }
+    /// The byte at the position, nil at the end.
+    var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    private mutating func skipSpace() {
+    mutating func skipSpace() {
         while position < bytes.count {
             switch bytes[position] {
             case 0x20, 0x09, 0x0A, 0x0D: position += 1
@@ -129,14 +56,117 @@ struct JSONParser {
         }
     }
 
-    /// The error `code` at the current position; `found` is by default the byte there.
-    func error(_ code: FormatError.Code, expected: String, found: String? = nil) -> FormatError {
-        FormatError("json", code, at: UInt64(position), expected: expected, found: found ?? described)
+    func failure(_ expected: String) -> FormatError {
+        let found = current.map { $0 > 0x20 && $0 < 0x7F ? "`\(Character(Unicode.Scalar($0)))`" : "byte \($0)" }
+        return FormatError("json", "bad-json", at: UInt64(position), expected: expected, found: found ?? "the end")
     }
 
-    private var described: String {
-        guard position < bytes.count else { return "the end" }
-        let byte = bytes[position]
-        return byte > 0x20 && byte < 0x7F ? "'\(Unicode.Scalar(byte))'" : "byte \(byte)"
+    /// One value and nothing else.
+    mutating func document() throws(FormatError) -> JSONValue {
+        var stack: [Open] = []
+        while true {
+            var value: JSONValue
+            if let opened = try valueOrOpening(depth: stack.count) {
+                value = opened
+            } else {
+                let isObject = bytes[position - 1] == UInt8(ascii: "{")
+                skipSpace()
+                if let empty = closeIfEmpty(isObject: isObject) {
+                    value = empty
+                } else {
+                    stack.append(Open(isObject: isObject))
+                    if isObject { stack[stack.count - 1].key = try key(in: stack[stack.count - 1].object) }
+                    continue
+                }
+            }
+            // The value ends here; it may be the last of its container, of that one's, and so on.
+            var isComplete = true
+            while isComplete {
+                skipSpace()
+                guard !stack.isEmpty else {
+                    guard position == bytes.count else { throw failure("the end of the document") }
+                    return value
+                }
+                isComplete = try add(value, to: &stack[stack.count - 1])
+                if isComplete, let closed = stack.popLast() {
+                    value = closed.isObject ? .object(closed.object) : .array(closed.elements)
+                }
+            }
+        }
+    }
+
+    /// Adds a value to its container and reads what follows it.
+    /// - Returns: whether that was the end of the container.
+    private mutating func add(_ value: JSONValue, to container: inout Open) throws(FormatError) -> Bool {
+        if container.isObject { container.object[container.key] = value } else { container.elements.append(value) }
+        switch (current, container.isObject) {
+        case (UInt8(ascii: ","), let isObject):
+            position += 1
+            if isObject { container.key = try key(in: container.object) }
+            return false
+        case (UInt8(ascii: "}"), true), (UInt8(ascii: "]"), false):
+            position += 1
+            return true
+        case (_, let isObject): throw failure(isObject ? "`,` or `}`" : "`,` or `]`")
+        }
+    }
+
+    private mutating func closeIfEmpty(isObject: Bool) -> JSONValue? {
+        switch (current, isObject) {
+        case (UInt8(ascii: "}"), true):
+            position += 1
+            return .object(JSONObject())
+        case (UInt8(ascii: "]"), false):
+            position += 1
+            return .array([])
+        default: return nil
+        }
+    }
+
+    /// A member's key and the colon after it.
+    private mutating func key(in object: JSONObject) throws(FormatError) -> String {
+        skipSpace()
+        guard current == UInt8(ascii: "\"") else { throw failure("a key in quotes") }
+        let start = position
+        let key = try string()
+        guard object[key] == nil else {
+            throw FormatError("json", "duplicate-key", at: UInt64(start), expected: "every key once", found: "`\(key)` again")
+        }
+        skipSpace()
+        guard current == UInt8(ascii: ":") else { throw failure("`:`") }
+        position += 1
+        return key
+    }
+
+    /// A scalar; or, for `[` and `{`, nothing, with the position after it.
+    private mutating func valueOrOpening(depth: Int) throws(FormatError) -> JSONValue? {
+        skipSpace()
+        switch current {
+        case UInt8(ascii: "\""): return .string(try string())
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            guard depth < depthLimit else {
+                throw FormatError("json", "too-deep", at: UInt64(position), expected: "at most \(depthLimit) levels")
+            }
+            position += 1
+            return nil
+        case UInt8(ascii: "t"):
+            try word("true")
+            return .bool(true)
+        case UInt8(ascii: "f"):
+            try word("false")
+            return .bool(false)
+        case UInt8(ascii: "n"):
+            try word("null")
+            return .null
+        case UInt8(ascii: "N"):
+            try word("NaN")
+            return .number(JSONNumber(literal: "NaN"))
+        case UInt8(ascii: "I"):
+            try word("Infinity")
+            return .number(JSONNumber(literal: "Infinity"))
+        case let byte? where byte == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte):
+            return .number(try number())
+        default: throw failure("a value")
+        }
     }
 }

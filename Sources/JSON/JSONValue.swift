@@ -44,7 +44,7 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     }
 
     public private(set) var members: [Member] = []
-    /// Positions by key, kept only for objects that are too large to be searched.
+    /// Where each key is; empty while a search from the front is quicker, which spares most objects a table.
     private var positions: [String: Int] = [:]
     private static let searchedCount = 8
 
@@ -59,6 +59,7 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     public func hash(into hasher: inout Hasher) { hasher.combine(members) }
 
     public var keys: [String] { members.map(\.key) }
+    public var count: Int { members.count }
     public var isEmpty: Bool { members.isEmpty }
 
     /// Setting a known key keeps its place; setting nil removes it.
@@ -67,33 +68,24 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         set {
             switch (position(of: key), newValue) {
             case (let position?, let value?): members[position].value = value
-            case (nil, let value?): append(newKey: key, value)
+            case (nil, let value?):
+                members.append(Member(key: key, value: value))
+                if !positions.isEmpty { positions[key] = members.count - 1 } else { makePositions() }
             case (let position?, nil):
                 members.remove(at: position)
                 positions = [:]
-                if members.count > Self.searchedCount { indexMembers() }
+                makePositions()
             case (nil, nil): break
             }
         }
     }
 
-    public func contains(_ key: String) -> Bool { position(of: key) != nil }
-
-    /// - Precondition: the object has no such key.
-    mutating func append(newKey key: String, _ value: JSONValue) {
-        members.append(Member(key: key, value: value))
-        if members.count == Self.searchedCount + 1 {
-            indexMembers()
-        } else if members.count > Self.searchedCount {
-            positions[key] = members.count - 1
-        }
-    }
-
     private func position(of key: String) -> Int? {
-        members.count > Self.searchedCount ? positions[key] : members.firstIndex { $0.key == key }
+        positions.isEmpty ? members.firstIndex { $0.key == key } : positions[key]
     }
 
-    private mutating func indexMembers() {
+    private mutating func makePositions() {
+        guard members.count > Self.searchedCount else { return }
         for (position, member) in members.enumerated() { positions[member.key] = position }
     }
 }

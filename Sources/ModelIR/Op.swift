@@ -12,6 +12,7 @@ public enum Op: Hashable, Sendable {
     case compare(Comparison)
     /// (condition: bool, whenTrue, whenFalse), NumPy broadcasting.
     case select
+    /// Floats to integers: cut towards zero, held within the range, NaN gives 0. Integers to narrower ones wrap around. To bool: whether it isn't 0.
     case cast(DType)
     case reduce(Reduction, axes: [Int], keepsDimensions: Bool)
     /// [.., m, k] x [.., k, n] -> [.., m, n]; leading dimensions broadcast.
@@ -30,9 +31,9 @@ public enum Op: Hashable, Sendable {
     case gather(axis: Int)
     /// (data, indices: integer [n], updates): rows of `axis` replaced; a repeated index keeps the last.
     case scatter(axis: Int)
-    /// Ascending and stable; gives (sorted, indices: i64).
+    /// Ascending, NaN last, stable; gives (sorted, indices: i64).
     case sort(axis: Int)
-    /// i64; the first of equals.
+    /// i64; the first of equals; NaN counts as greatest.
     case argmax(axis: Int, keepsDimensions: Bool)
     case cumulativeSum(axis: Int)
     /// 0, 1, 2, ... along `axis`.
@@ -52,6 +53,7 @@ public enum UnaryFunction: String, CaseIterable, Hashable, Sendable {
 }
 
 public enum BinaryFunction: String, CaseIterable, Hashable, Sendable {
+    /// `divide` rounds integers towards negative infinity, as NumPy's // does, and gives 0 for a divisor of 0; `maximum` and `minimum` give NaN if either is.
     case add, subtract, multiply, divide, maximum, minimum, power
     /// Sign of the divisor (Python's %).
     case remainder

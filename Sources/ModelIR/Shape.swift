@@ -104,7 +104,7 @@ extension Dim: ExpressibleByIntegerLiteral, CustomStringConvertible {
     public var description: String {
         switch self {
         case .fixed(let n): "\(n)"
-        case .symbol(let name): name
+        case .symbol(let name): TextName.symbolText(name)
         case .sum(let a, let b): "(\(a) + \(b))"
         case .product(let a, let b): "(\(a) * \(b))"
         case .floorQuotient(let a, let n): "floor(\(a) / \(n))"

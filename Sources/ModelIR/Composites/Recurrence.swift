@@ -92,7 +92,9 @@ public struct Recurrence: Hashable, Sendable {
         if let biasIndex { try require(biasIndex, "bias", cell == .gru(resetAfter: true) ? [2, width] : [width]) }
         if let maskIndex {
             try require(maskIndex, "mask", [x.shape[0], x.shape[1]])
-            guard inputs[maskIndex].dtype == .bool else { throw GraphError("\(name)'s mask is \(inputs[maskIndex].dtype.rawValue), not bool") }
+            guard inputs[maskIndex].dtype == .bool else {
+                throw GraphError("\(name)'s mask is \(inputs[maskIndex].dtype.rawValue), not bool")
+            }
         }
         if let firstStateIndex {
             for i in 0..<cell.stateCount { try require(firstStateIndex + i, "initial state", [x.shape[0], .fixed(units)]) }
@@ -111,14 +113,20 @@ public struct Recurrence: Hashable, Sendable {
         let mask = maskIndex.map { inputs[$0].values }
         let resetsAfter = cell == .gru(resetAfter: true)
 
-        /// row [n] x matrix [n, width], columns `columns`.
-        func multiply(_ row: ArraySlice<Double>, _ matrix: [Double], _ columns: Range<Int>) -> [Double] {
-            var result = [Double](repeating: 0, count: columns.count)
-            for (i, a) in row.enumerated() {
-                for (k, j) in columns.enumerated() { result[k] += a * matrix[i * width + j] }
+        /// result[columns] = row x matrix [row.count, width], columns `columns`; the loop over columns is the inner one, so that it vectorises.
+        func multiply(_ row: ArraySlice<Double>, _ matrix: [Double], _ columns: Range<Int>, into result: inout [Double]) {
+            result.withUnsafeMutableBufferPointer { result in
+                matrix.withUnsafeBufferPointer { matrix in
+                    for j in columns { result[j] = 0 }
+                    for (i, a) in row.enumerated() {
+                        for j in columns { result[j] += a * matrix[i &* width &+ j] }
+                    }
+                }
             }
-            return result
         }
+        /// Products with the kernel and with the recurrent kernel, at every step.
+        var a = [Double](repeating: 0, count: width)
+        var r = a
 
         var sequence = [Double](repeating: 0, count: batch * time * units)
         var finalHidden: [Double] = []
@@ -136,14 +144,14 @@ public struct Recurrence: Hashable, Sendable {
                 var output = lastOutput
                 if mask.map({ $0[b * time + t] != 0 }) ?? true {
                     let row = x.values[(b * time + t) * features..<(b * time + t + 1) * features]
-                    var a = multiply(row, kernel.values, 0..<width)
+                    multiply(row, kernel.values, 0..<width, into: &a)
                     if hasBias { for j in 0..<width { a[j] += bias[j] } }
                     switch cell {
                     case .simple:
-                        let r = multiply(hidden[...], recurrent.values, 0..<width)
+                        multiply(hidden[...], recurrent.values, 0..<width, into: &r)
                         hidden = activation.evaluate(row: (0..<units).map { a[$0] + r[$0] })
                     case .lstm:
-                        let r = multiply(hidden[...], recurrent.values, 0..<width)
+                        multiply(hidden[...], recurrent.values, 0..<width, into: &r)
                         func gate(_ k: Int, _ f: Activation) -> [Double] {
                             f.evaluate(row: (0..<units).map { a[k * units + $0] + r[k * units + $0] })
                         }
@@ -153,7 +161,7 @@ public struct Recurrence: Hashable, Sendable {
                         let active = activation.evaluate(row: memory)
                         hidden = (0..<units).map { out[$0] * active[$0] }
                     case .gru:
-                        var r = multiply(hidden[...], recurrent.values, 0..<(resetsAfter ? width : 2 * units))
+                        multiply(hidden[...], recurrent.values, 0..<(resetsAfter ? width : 2 * units), into: &r)
                         if resetsAfter && hasBias { for j in 0..<width { r[j] += bias[width + j] } }
                         func gate(_ k: Int) -> [Double] {
                             recurrentActivation.evaluate(row: (0..<units).map { a[k * units + $0] + r[k * units + $0] })
@@ -164,8 +172,8 @@ public struct Recurrence: Hashable, Sendable {
                             inner = (0..<units).map { a[2 * units + $0] + reset[$0] * r[2 * units + $0] }
                         } else {
                             let state = (0..<units).map { reset[$0] * hidden[$0] }
-                            let s = multiply(state[...], recurrent.values, 2 * units..<width)
-                            inner = (0..<units).map { a[2 * units + $0] + s[$0] }
+                            multiply(state[...], recurrent.values, 2 * units..<width, into: &r)
+                            inner = (0..<units).map { a[2 * units + $0] + r[2 * units + $0] }
                         }
                         let candidate = activation.evaluate(row: inner)
                         hidden = (0..<units).map { update[$0] * hidden[$0] + (1 - update[$0]) * candidate[$0] }

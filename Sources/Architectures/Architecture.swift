@@ -1,0 +1,128 @@
+import ByteIO
+import FormatKit
+import ModelIR
+
+/// A family of models: recognises its checkpoints, knows their names and wiring. Never sees a format.
+public protocol Architecture: Sendable {
+    /// Name on the command line and in files: `keras`.
+    static var name: String { get }
+    /// One line for `ingot formats`.
+    static var summary: String { get }
+
+    /// The model in a checkpoint; nil if it isn't of this architecture.
+    /// - Throws: `FormatError` if it claims to be and breaks the architecture's rules.
+    static func lift(_ checkpoint: Checkpoint) throws -> (any Model)?
+}
+
+/// A model: configuration and parameters under canonical names. The configuration is the truth; the graph is derived from it.
+public protocol Model: Sendable {
+    /// `Architecture.name`.
+    var architecture: String { get }
+    /// The naming convention of the source, for people and for records: `keras2-h5`.
+    var naming: String { get }
+    /// What wrote it, for people: `Keras 2.2.4-tf, backend tensorflow`.
+    var writer: String { get }
+    /// In canonical order, in canonical layout.
+    var parameters: [Parameter] { get }
+    var report: LiftReport { get }
+    /// The layers in source order, also those that can't be run.
+    var layers: [LayerSummary] { get }
+
+    /// The computation.
+    /// - Throws: `UnsupportedError` that names every layer in the way.
+    func graph() throws -> Graph
+
+    /// The model in the shape of another ecosystem, or of its own.
+    /// - Throws: `UnsupportedError` for what the target can't express.
+    func lower(to target: LoweringTarget) throws -> Lowered
+
+    /// This model in the convention that another one follows; nil where both follow the same.
+    func lowered(toConventionOf other: any Model) throws -> Lowered?
+}
+
+/// A tensor of the model under its canonical name.
+public struct Parameter: Sendable {
+    public var name: String
+    public var tensor: Tensor
+    /// Its name in the checkpoint.
+    public var source: String
+
+    public init(name: String, tensor: Tensor, source: String) {
+        self.name = name
+        self.tensor = tensor
+        self.source = source
+    }
+}
+
+/// One layer for `inspect`.
+public struct LayerSummary: Hashable, Sendable {
+    public var name: String
+    /// Class in the source's terms: `LSTM`.
+    public var kind: String
+    /// Canonical names of its parameters.
+    public var parameters: [String]
+    /// Whether Ingot can run it.
+    public var isSupported: Bool
+
+    public init(name: String, kind: String, parameters: [String], isSupported: Bool) {
+        self.name = name
+        self.kind = kind
+        self.parameters = parameters
+        self.isSupported = isSupported
+    }
+}
+
+/// What became of the tensors and keys of a checkpoint: nothing is dropped without a word.
+public struct LiftReport: Hashable, Sendable {
+    /// Tensors that no layer asks for, by their names in the checkpoint.
+    public var unused: [String] = []
+    /// The optimizer's tensors.
+    public var optimizer: [String] = []
+    /// State that doesn't affect inference (seeds of random generators).
+    public var state: [String] = []
+    /// Decisions that the file leaves open, with what was assumed.
+    public var assumptions: [String] = []
+    /// Configuration keys that we don't know; carried verbatim, assumed inert, refused by `--strict`.
+    public var unknownKeys: [String] = []
+
+    public init() {}
+}
+
+/// What a model is lowered to.
+public enum LoweringTarget: Hashable, Sendable {
+    /// Keras 2 whole-model HDF5.
+    case keras2
+    /// The contents of a Keras 3 `.keras` archive: documents and weights.
+    case keras3
+    /// Keras 3 `.weights.h5`: weights alone.
+    case keras3Weights
+}
+
+/// A lowered model, with everything that the user must know about it.
+public struct Lowered: Sendable {
+    public var checkpoint: Checkpoint
+    public var rewrites: [Rewrite]
+    /// Lines for people: what was rewritten in the configuration, what was dropped.
+    public var notes: [String]
+
+    public init(checkpoint: Checkpoint, rewrites: [Rewrite] = [], notes: [String] = []) {
+        self.checkpoint = checkpoint
+        self.rewrites = rewrites
+        self.notes = notes
+    }
+}
+
+/// A declared change of values, excluded from the bit-exact promise: the written tensor equals the source's with this applied.
+public struct Rewrite: Sendable {
+    /// Canonical name of the parameter.
+    public var parameter: String
+    /// What and why, for people.
+    public var description: String
+    public var apply: @Sendable (Tensor) throws -> Tensor
+
+    public init(parameter: String, description: String, apply: @escaping @Sendable (Tensor) throws -> Tensor) {
+        self.parameter = parameter
+        self.description = description
+        self.apply = apply
+    }
+}

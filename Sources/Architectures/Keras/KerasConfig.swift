@@ -1,0 +1,247 @@
+import ByteIO
+import JSON
+
+/// The layer tree of a Keras model as its configuration states it, in one form for all generations.
+struct KerasContainer: Sendable {
+    var className: String
+    var name: String
+    /// Sequential: a chain, with no calls written down.
+    var isSequential: Bool
+    var layers: [KerasLayerSpec]
+    /// Functional only: where inputs enter and outputs leave.
+    var inputs: [KerasTensorReference]
+    var outputs: [KerasTensorReference]
+    /// A deferred Sequential's shape, batch included; nil entries are open.
+    var buildInputShape: [Int?]?
+    /// The configuration's own members but the layers, verbatim.
+    var config: JSONObject
+}
+
+/// A layer, and the calls made to it.
+struct KerasLayerSpec: Sendable {
+    var className: String
+    var name: String
+    /// Import path in Keras 3, `keras.layers`; nil in Keras 2.
+    var module: String?
+    /// Set for classes that a user registered.
+    var registeredName: String?
+    var config: JSONObject
+    /// Functional models only.
+    var calls: [KerasCall]
+    /// The layers of a nested model.
+    var container: KerasContainer?
+}
+
+/// Output `tensor` of call `node` of a layer.
+struct KerasTensorReference: Hashable, Sendable {
+    var layer: String
+    var node: Int
+    var tensor: Int
+}
+
+/// One call of a layer in a functional model.
+struct KerasCall: Sendable {
+    /// Positional arguments, lists flattened.
+    var inputs: [KerasArgument]
+    /// Keyword arguments in document order.
+    var keywords: [(name: String, value: [KerasArgument])]
+}
+
+enum KerasArgument: Hashable, Sendable {
+    case tensor(KerasTensorReference)
+    case constant(JSONValue)
+
+    var reference: KerasTensorReference? { if case .tensor(let reference) = self { reference } else { nil } }
+}
+
+func kerasError(_ code: FormatError.Code, expected: String? = nil, found: String? = nil) -> FormatError {
+    FormatError("keras", code, expected: expected, found: found)
+}
+
+extension KerasContainer {
+    static let containerClasses: Set<String> = ["Sequential", "Functional", "Model"]
+
+    /// Parses `{"class_name": .., "config": ..}`.
+    /// - Throws: `FormatError` `config-not-a-model`, `bad-config`.
+    init(parsing document: JSONValue, depth: Int = 0) throws(FormatError) {
+        guard depth < 64 else { throw kerasError("bad-config", expected: "models nested at most 64 deep") }
+        guard let className = document["class_name"]?.string, let config = document["config"] else {
+            throw kerasError("config-not-a-model", expected: "an object with class_name and config", found: document.kind)
+        }
+        self.className = className
+        switch className {
+        case "Sequential":
+            // Keras 1 and early 2 wrote the bare list of layers.
+            guard let layers = config.array ?? config["layers"]?.array else {
+                throw kerasError("bad-config", expected: "a list of layers", found: config.kind)
+            }
+            isSequential = true
+            name = config["name"]?.string ?? "sequential"
+            self.layers = []
+            for layer in layers { self.layers.append(try KerasLayerSpec(parsing: layer, depth: depth)) }
+            inputs = []
+            outputs = []
+            buildInputShape = try config["build_input_shape"].flatMap { $0.isNull ? nil : $0 }.map(parseShape)
+        case "Functional", "Model":
+            guard let layers = config["layers"]?.array, let inputLayers = config["input_layers"], let outputLayers = config["output_layers"]
+            else {
+                throw kerasError(
+                    "config-not-a-model", expected: "a functional model with layers, input_layers and output_layers",
+                    found: "\(className) without them")
+            }
+            isSequential = false
+            name = config["name"]?.string ?? "model"
+            self.layers = []
+            for layer in layers { self.layers.append(try KerasLayerSpec(parsing: layer, depth: depth)) }
+            inputs = try references(inputLayers)
+            outputs = try references(outputLayers)
+            buildInputShape = nil
+        default:
+            throw kerasError("config-not-a-model", expected: "Sequential, Functional or Model", found: className)
+        }
+        var rest = config.object ?? [:]
+        rest["layers"] = nil
+        self.config = rest
+        var names = Set<String>()
+        for layer in self.layers where !names.insert(layer.name).inserted {
+            throw kerasError("bad-config", expected: "layers with names of their own", found: "'\(layer.name)' twice")
+        }
+    }
+}
+
+extension KerasLayerSpec {
+    init(parsing document: JSONValue, depth: Int) throws(FormatError) {
+        guard let className = document["class_name"]?.string, let config = document["config"] else {
+            throw kerasError("bad-config", expected: "a layer with class_name and config", found: document.kind)
+        }
+        self.className = className
+        // A nested Sequential of old has a bare list for its configuration.
+        self.config = config.object ?? [:]
+        guard let name = document["name"]?.string ?? config["name"]?.string ?? (config.array != nil ? className.lowercased() : nil) else {
+            throw kerasError("bad-config", expected: "a name for a layer of class \(className)")
+        }
+        self.name = name
+        module = document["module"]?.string
+        registeredName = document["registered_name"]?.string
+        if KerasContainer.containerClasses.contains(className), config.array != nil || config["layers"] != nil {
+            container = try KerasContainer(parsing: document, depth: depth + 1)
+            container?.name = name
+        } else {
+            container = nil
+        }
+        calls = []
+        for node in document["inbound_nodes"]?.array ?? [] { calls.append(try KerasCall(parsing: node, layer: name)) }
+    }
+
+    /// Not one of Keras' own: a class of the user's.
+    var isCustom: Bool {
+        guard let module else { return registeredName != nil && registeredName?.contains(">") == true }
+        return !(module == "keras" || module.hasPrefix("keras.") || module.hasPrefix("tf_keras") || module.hasPrefix("tensorflow.python.keras"))
+    }
+}
+
+extension KerasCall {
+    init(parsing node: JSONValue, layer: String) throws(FormatError) {
+        inputs = []
+        keywords = []
+        if let arguments = node["args"] {
+            // Keras 3: {"args": [..], "kwargs": {..}}, tensors as objects of class __keras_tensor__.
+            try flatten(arguments, into: &inputs)
+            for member in node["kwargs"]?.object?.members ?? [] {
+                var values: [KerasArgument] = []
+                try flatten(member.value, into: &values)
+                keywords.append((member.key, values))
+            }
+            return
+        }
+        // Keras 2: a list of [layer, node, tensor, keywords], or one such entry by itself.
+        guard let list = node.array else { throw kerasError("bad-config", expected: "calls of layer '\(layer)' as lists", found: node.kind) }
+        let entries = list.first?.string == nil ? list : [node]
+        for entry in entries {
+            guard let reference = KerasTensorReference(entry) else {
+                throw kerasError("bad-config", expected: "[layer, node, tensor] in the calls of '\(layer)'", found: entry.serializedPrefix)
+            }
+            inputs.append(.tensor(reference))
+            for member in entry[3]?.object?.members ?? [] where !keywords.contains(where: { $0.name == member.key }) {
+                var values: [KerasArgument] = []
+                try flatten(member.value, into: &values)
+                keywords.append((member.key, values))
+            }
+        }
+    }
+
+    var references: [KerasTensorReference] { inputs.compactMap(\.reference) + keywords.flatMap { $0.value.compactMap(\.reference) } }
+}
+
+/// Tensors and constants of a nested argument, in order.
+private func flatten(_ value: JSONValue, into arguments: inout [KerasArgument], depth: Int = 0) throws(FormatError) {
+    guard depth < 32 else { throw kerasError("bad-config", expected: "arguments nested at most 32 deep") }
+    if value["class_name"]?.string == "__keras_tensor__" {
+        guard let history = value["config"]?["keras_history"], let reference = KerasTensorReference(history) else {
+            throw kerasError("bad-config", expected: "a keras_history", found: value.serializedPrefix)
+        }
+        arguments.append(.tensor(reference))
+    } else if let reference = KerasTensorReference(value) {
+        arguments.append(.tensor(reference))
+    } else if let list = value.array {
+        for element in list { try flatten(element, into: &arguments, depth: depth + 1) }
+    } else if !value.isNull {
+        arguments.append(.constant(value))
+    }
+}
+
+extension KerasTensorReference {
+    /// `[layer, node, tensor, ..]`; nil for anything else.
+    init?(_ value: JSONValue) {
+        guard let list = value.array, list.count == 3 || list.count == 4, let layer = list[0].string, let node = list[1].int,
+            let tensor = list[2].int, node >= 0, tensor >= 0
+        else { return nil }
+        self.init(layer: layer, node: node, tensor: tensor)
+    }
+}
+
+/// `input_layers` and `output_layers`: a list of references, one reference by itself, or (Keras 3) a dictionary of them.
+private func references(_ value: JSONValue) throws(FormatError) -> [KerasTensorReference] {
+    if let one = KerasTensorReference(value) { return [one] }
+    guard let elements = value.array ?? value.object?.members.map(\.value) else {
+        throw kerasError("bad-config", expected: "references to layers", found: value.kind)
+    }
+    var result: [KerasTensorReference] = []
+    for element in elements { result += try references(element) }
+    return result
+}
+
+/// `[null, 10, 3]`, batch included.
+func parseShape(_ value: JSONValue) throws(FormatError) -> [Int?] {
+    guard let dims = value.array else { throw kerasError("bad-config", expected: "a shape", found: value.kind) }
+    var shape: [Int?] = []
+    for dim in dims {
+        if dim.isNull {
+            shape.append(nil)
+        } else {
+            guard let size = dim.int, size >= 0, size < 1 << 40 else { throw kerasError("bad-config", expected: "a shape", found: value.serializedPrefix) }
+            shape.append(size)
+        }
+    }
+    return shape
+}
+
+extension JSONValue {
+    /// What kind of value it is, for messages.
+    var kind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "a boolean"
+        case .number: "a number"
+        case .string: "a string"
+        case .array: "a list"
+        case .object: "an object"
+        }
+    }
+
+    /// The beginning of its text, for messages.
+    var serializedPrefix: String {
+        let text = serialized(.compact)
+        return text.count <= 60 ? text : text.prefix(57) + "..."
+    }
+}

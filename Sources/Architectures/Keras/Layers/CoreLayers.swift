@@ -1,0 +1,137 @@
+import ByteIO
+import ModelIR
+
+/// y = activation(x W + b), over the last axis. Kernel [in, units], bias [units].
+struct DenseLayer: KerasLayer {
+    let config: KerasLayerConfig
+    let activation: Activation
+    let usesBias: Bool
+
+    init(_ config: KerasLayerConfig) throws {
+        self.config = config
+        usesBias = try config.bool("use_bias", default: true)
+        activation = try KerasActivation.parse(config.spec.config["activation"], layer: config)
+    }
+
+    var variables: [KerasVariable] { [KerasVariable("kernel")] + (usesBias ? [KerasVariable("bias")] : []) }
+
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
+        let input = try call.input(of: config)
+        var y = try builder.graph.append(.matmul, [builder.float(input), builder.parameter("kernel")])
+        if usesBias { y = try builder.graph.binary(.add, y, builder.parameter("bias")) }
+        return [KerasTensor(try builder.graph.activation(activation, y), mask: input.mask)]
+    }
+}
+
+/// Rows of a table [input_dim, output_dim] by id; mask_zero masks id 0. Float ids are truncated, as Keras does.
+struct EmbeddingLayer: KerasLayer {
+    let config: KerasLayerConfig
+    let masksZero: Bool
+
+    init(_ config: KerasLayerConfig) throws {
+        self.config = config
+        masksZero = try config.bool("mask_zero", default: false)
+    }
+
+    var variables: [KerasVariable] { [KerasVariable("embeddings")] }
+
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
+        let input = try call.input(of: config)
+        let type = builder.type(of: input)
+        let ids = type.dtype.isInteger ? input.value : try builder.graph.append(.cast(.i32), [input.value])
+        let rows = try builder.graph.append(.gather(axis: 0), [builder.parameter("embeddings"), ids])
+        guard masksZero else { return [KerasTensor(rows)] }
+        return [KerasTensor(rows, mask: try builder.graph.append(.compare(.notEqual), [input.value, builder.graph.scalar(0, type.dtype)]))]
+    }
+}
+
+/// Masks the steps whose features all equal mask_value, and zeroes them.
+struct MaskingLayer: KerasLayer {
+    let config: KerasLayerConfig
+    let maskValue: Double
+
+    init(_ config: KerasLayerConfig) throws {
+        self.config = config
+        maskValue = try config.double("mask_value", default: 0)
+    }
+
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
+        let x = try builder.float(call.input(of: config))
+        let differs = try builder.graph.append(.compare(.notEqual), [x, builder.graph.scalar(maskValue, builder.dtype)])
+        let kept = try builder.graph.append(.reduce(.any, axes: [-1], keepsDimensions: true), [differs])
+        let output = try builder.graph.binary(.multiply, x, builder.graph.append(.cast(builder.dtype), [kept]))
+        let mask = try builder.graph.append(.reduce(.any, axes: [-1], keepsDimensions: false), [differs])
+        return [KerasTensor(output, mask: mask)]
+    }
+}
+
+/// Layers that do nothing at inference: Dropout and its relatives, ActivityRegularization.
+struct IdentityLayer: KerasLayer {
+    let config: KerasLayerConfig
+
+    init(_ config: KerasLayerConfig) throws { self.config = config }
+
+    var seedGenerators: [String] {
+        // Keras 3 makes a generator only for a rate that is not zero.
+        switch config.spec.className {
+        case "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "AlphaDropout":
+            (config.spec.config["rate"]?.double ?? 0) > 0 ? ["seed_generator"] : []
+        case "GaussianNoise": (config.spec.config["stddev"]?.double ?? 0) > 0 ? ["seed_generator"] : []
+        default: []
+        }
+    }
+
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] { [try call.input(of: config)] }
+}
+
+/// Activation, ReLU, LeakyReLU, ELU, ThresholdedReLU.
+struct ActivationLayer: KerasLayer {
+    let config: KerasLayerConfig
+    let activation: Activation
+
+    init(_ config: KerasLayerConfig) throws {
+        self.config = config
+        activation =
+            try KerasActivation.layerActivation(config) ?? KerasActivation.parse(config.spec.config["activation"], layer: config)
+    }
+
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
+        let input = try call.input(of: config)
+        return [KerasTensor(try builder.graph.activation(activation, builder.float(input)), mask: input.mask)]
+    }
+}
+
+/// Softmax along an axis.
+struct SoftmaxLayer: KerasLayer {
+    let config: KerasLayerConfig
+
+    init(_ config: KerasLayerConfig) throws { self.config = config }
+
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
+        let input = try call.input(of: config)
+        guard input.mask == nil else {
+            throw UnsupportedError("layer '\(config.name)' (Softmax) gets a mask, which Keras adds to its input; not supported")
+        }
+        let x = try builder.float(input)
+        let axis = try config.axis("axis", default: -1, rank: builder.shape(of: input).rank)
+        return [KerasTensor(try builder.graph.append(.composite(.softmax(axis: axis)), [x]))]
+    }
+}
+
+/// max(x, 0) + alpha * min(x, 0), alpha learnt per element (1 on shared axes).
+struct PReLULayer: KerasLayer {
+    let config: KerasLayerConfig
+
+    init(_ config: KerasLayerConfig) throws { self.config = config }
+
+    var variables: [KerasVariable] { [KerasVariable("alpha")] }
+
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
+        let input = try call.input(of: config)
+        let x = try builder.float(input)
+        let zero = try builder.graph.scalar(0, builder.dtype)
+        let negative = try builder.graph.binary(.minimum, x, zero)
+        let scaled = try builder.graph.binary(.multiply, negative, builder.parameter("alpha"))
+        return [KerasTensor(try builder.graph.binary(.add, builder.graph.binary(.maximum, x, zero), scaled), mask: input.mask)]
+    }
+}

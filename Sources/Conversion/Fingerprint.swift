@@ -1,0 +1,34 @@
+import Architectures
+import ByteIO
+import Digests
+import FormatKit
+import ModelIR
+
+/// What identifies the weights whatever file they are in: a SHA-256 tree over canonical names, dtypes, shapes and bytes in canonical layout.
+///
+/// leaf = SHA-256(name, 0, dtype, 0, shape in decimal separated by commas, 0, SHA-256(bytes)); the fingerprint is the SHA-256 of all leaves
+/// in the order of their names' UTF-8. The same weights as .h5, .keras and .ingot have the same fingerprint.
+public func fingerprint(of tensors: [(name: String, tensor: Tensor)]) throws -> String {
+    var leaves: [(key: [UInt8], digest: [UInt8])] = []
+    for (name, tensor) in tensors {
+        var content = SHA256()
+        try tensor.forEachPiece { content.update($0) }
+        var leaf = SHA256()
+        let shape = tensor.shape.map(String.init).joined(separator: ",")
+        leaf.update(Array(name.utf8) + [0] + Array(tensor.dtype.rawValue.utf8) + [0] + Array(shape.utf8) + [0])
+        leaf.update(content.finish())
+        leaves.append((Array(name.utf8), leaf.finish()))
+    }
+    leaves.sort { $0.key.lexicographicallyPrecedes($1.key) }
+    var root = SHA256()
+    for leaf in leaves { root.update(leaf.digest) }
+    return hexadecimal(root.finish())
+}
+
+extension ModelFile {
+    /// Of the model's parameters; of all tensors under their own names where no architecture recognises the file.
+    public func fingerprint() throws -> String {
+        if let model { return try Conversion.fingerprint(of: model.parameters.map { ($0.name, $0.tensor) }) }
+        return try Conversion.fingerprint(of: checkpoint.tensors.map { ($0.name, $0.tensor) })
+    }
+}

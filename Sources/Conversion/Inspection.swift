@@ -1,0 +1,173 @@
+import Architectures
+import ByteIO
+import FormatKit
+import ModelIR
+
+/// What `ingot inspect` tells of a model.
+public struct Inspection: Sendable {
+    public struct Layer: Sendable {
+        public var name: String
+        public var kind: String
+        /// Type of its (first) output; nil where the layer can't be run or has none.
+        public var output: ValueType?
+        public var elementCount: Int
+        public var byteCount: Int
+        public var isSupported: Bool
+    }
+
+    public struct TensorRow: Sendable {
+        /// Name in the file.
+        public var name: String
+        /// Canonical name; nil for optimizer state and tensors that no layer asks for.
+        public var canonicalName: String?
+        public var dtype: DType
+        public var shape: [Int]
+        public var byteCount: Int
+        public var statistics: Statistics?
+    }
+
+    /// Of one tensor's elements.
+    public struct Statistics: Hashable, Sendable {
+        public var minimum: Double
+        public var maximum: Double
+        public var mean: Double
+        public var standardDeviation: Double
+        public var nonFiniteCount: Int
+    }
+
+    public var path: String
+    public var fileByteCount: Int
+    public var format: String
+    public var formatDetail: String
+    public var architecture: String?
+    public var naming: String?
+    public var writer: String?
+    public var inputs: [(name: String, type: ValueType)] = []
+    public var outputs: [(name: String, type: ValueType)] = []
+    public var layers: [Layer] = []
+    public var tensors: [TensorRow] = []
+    /// Of the model, without the optimizer.
+    public var parameterCount = 0
+    public var parameterByteCount = 0
+    /// Elements by dtype, in the order of first appearance.
+    public var dtypes: [(dtype: DType, count: Int)] = []
+    public var optimizerTensorCount = 0
+    public var optimizerByteCount = 0
+    public var unused: [String] = []
+    public var opaque: [String] = []
+    public var assumptions: [String] = []
+    public var unknownKeys: [String] = []
+    /// Layers that keep the model from being run.
+    public var obstacles: [String] = []
+    public var notes: [String] = []
+    public var fingerprint: String
+    public var hasProof: Bool
+    public var provenance: [Record.Provenance] = []
+    /// The graph, where the model can be run.
+    public var graph: Graph?
+
+    /// - Parameter withStatistics: reads every tensor.
+    public init(_ file: ModelFile, withStatistics: Bool = false) throws {
+        path = file.path
+        fileByteCount = file.region.count
+        format = file.format.name
+        formatDetail = file.checkpoint.formatDetail
+        notes = file.notes
+        hasProof = file.checkpoint.record?.proof != nil
+        provenance = file.checkpoint.record?.provenance ?? []
+        opaque = file.checkpoint.opaque.map { "\($0.name): \($0.description)" }
+        fingerprint = try file.fingerprint()
+        var canonical: [String: String] = [:]
+        if let model = file.model {
+            architecture = model.architecture
+            naming = model.naming
+            writer = model.writer
+            for parameter in model.parameters { canonical[parameter.source] = parameter.name }
+            unused = model.report.unused
+            assumptions = model.report.assumptions
+            unknownKeys = model.report.unknownKeys
+            optimizerTensorCount = model.report.optimizer.count
+            do {
+                graph = try model.graph()
+            } catch let error as UnsupportedError {
+                obstacles = error.items.isEmpty ? [error.message] : error.items
+            }
+            addLayers(of: model)
+        }
+        let optimizer = Set(file.model?.report.optimizer ?? [])
+        for entry in file.checkpoint.tensors {
+            let tensor = entry.tensor
+            tensors.append(
+                TensorRow(
+                    name: entry.name, canonicalName: canonical[entry.name], dtype: tensor.dtype, shape: tensor.shape,
+                    byteCount: tensor.byteCount, statistics: withStatistics ? try Statistics(tensor) : nil))
+            if optimizer.contains(entry.name) {
+                optimizerByteCount += tensor.byteCount
+            } else if file.model == nil || canonical[entry.name] != nil {
+                parameterCount += tensor.count
+                parameterByteCount += tensor.byteCount
+                if let known = dtypes.firstIndex(where: { $0.dtype == tensor.dtype }) {
+                    dtypes[known].count += tensor.count
+                } else {
+                    dtypes.append((tensor.dtype, tensor.count))
+                }
+            }
+        }
+        if let graph {
+            inputs = graph.inputs.map { ($0.name, graph.type(of: $0.value)) }
+            outputs = graph.outputs.map { ($0.name, graph.type(of: $0.value)) }
+        }
+    }
+
+    private mutating func addLayers(of model: any Model) {
+        let tensors = Dictionary(model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        var types: [String: ValueType] = [:]
+        if let graph {
+            for layer in graph.layerOutputs.reversed() { types[layer.name] = graph.type(of: layer.value) }
+            for input in graph.inputs { types[input.name] = graph.type(of: input.value) }
+        }
+        for layer in model.layers {
+            let owned = layer.parameters.compactMap { tensors[$0] }
+            layers.append(
+                Layer(
+                    name: layer.name, kind: layer.kind, output: types[layer.name], elementCount: owned.reduce(0) { $0 + $1.count },
+                    byteCount: owned.reduce(0) { $0 + $1.byteCount }, isSupported: layer.isSupported))
+        }
+    }
+}
+
+extension Inspection.Statistics {
+    /// Reads every element once.
+    public init(_ tensor: Tensor) throws {
+        var count = 0.0
+        var sum = 0.0
+        var squares = 0.0
+        var nonFinite = 0
+        var low = Double.infinity
+        var high = -Double.infinity
+        try forEachElement(of: tensor) { value in
+            guard value.isFinite else {
+                nonFinite += 1
+                return
+            }
+            // Welford's update keeps the variance exact for large means.
+            count += 1
+            let delta = value - sum
+            sum += delta / count
+            squares += delta * (value - sum)
+            low = min(low, value)
+            high = max(high, value)
+        }
+        self.init(
+            minimum: count > 0 ? low : 0, maximum: count > 0 ? high : 0, mean: sum,
+            standardDeviation: count > 0 ? (squares / count).squareRoot() : 0, nonFiniteCount: nonFinite)
+    }
+}
+
+/// Visits all elements as numbers, in bounded memory.
+func forEachElement(of tensor: Tensor, _ body: (Double) -> Void) throws {
+    try tensor.forEachPiece { piece in
+        let part = Tensor(dtype: tensor.dtype, shape: [piece.count / tensor.dtype.size], bytes: Array(piece))
+        for value in try part.doubles() { body(value) }
+    }
+}

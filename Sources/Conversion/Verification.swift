@@ -1,0 +1,195 @@
+import Architectures
+import ByteIO
+import Executor
+import FormatKit
+import ModelIR
+
+/// What a proof found: parameters, configuration, forward pass. Any part that fails, fails the whole.
+public struct Verification: Sendable {
+    public struct ParameterDifference: Hashable, Sendable {
+        public var name: String
+        public var message: String
+    }
+
+    /// Part 1: parameters by canonical name.
+    public var equalCount = 0
+    public var rewrittenCount = 0
+    public var differences: [ParameterDifference] = []
+    /// Declared changes of values, one line each.
+    public var rewrites: [String] = []
+
+    /// Part 2: nil where the configurations compute the same.
+    public var configurationDifference: String?
+
+    /// Part 3: layers and outputs in order of computation; empty where `forwardObstacle` says why.
+    public var layers: [LayerComparison] = []
+    /// Why there was no forward pass.
+    public var forwardObstacle: String?
+    /// Greatest difference of any output.
+    public var outputDrift = 0.0
+
+    /// The proof that a file carries, run again: one row a layer and output.
+    public var sketches: [SketchComparison] = []
+    /// What else doesn't hold: fingerprint, graph.
+    public var proofProblems: [String] = []
+    /// Why the file's proof could not be run.
+    public var proofObstacle: String?
+    /// One file was verified by its own proof, not two against each other.
+    public var isProofOnly = false
+
+    public struct SketchComparison: Hashable, Sendable {
+        public var name: String
+        public var isOutput: Bool
+        public var agrees: Bool
+        public var difference: Double
+    }
+
+    public struct LayerComparison: Sendable {
+        public var name: String
+        public var isOutput: Bool
+        public var comparison: TensorComparison
+    }
+
+    /// The first layer, in order of computation, that diverges.
+    public var firstDivergence: LayerComparison? { layers.first { !$0.comparison.passes } }
+
+    public var passes: Bool {
+        differences.isEmpty && configurationDifference == nil && firstDivergence == nil && proofProblems.isEmpty && proofObstacle == nil
+            && sketches.allSatisfy(\.agrees)
+    }
+}
+
+/// How strictly, and with which inputs.
+public struct VerificationOptions: Sendable {
+    public var tolerance: Tolerance
+    public var backend: Backend
+    public var threadCount: Int
+    public var maxMemory: UInt64?
+    /// Inputs instead of the probe's.
+    public var inputs: [String: Tensor]?
+    /// Greatest difference of an output that a rewrite may cause; nil is the tolerance.
+    public var maxDrift: Double?
+
+    public init(
+        tolerance: Tolerance = Tolerance(), backend: Backend = .reference, threadCount: Int = ExecutionOptions.processorCount,
+        maxMemory: UInt64? = nil, inputs: [String: Tensor]? = nil, maxDrift: Double? = nil
+    ) {
+        self.tolerance = tolerance
+        self.backend = backend
+        self.threadCount = threadCount
+        self.maxMemory = maxMemory
+        self.inputs = inputs
+        self.maxDrift = maxDrift
+    }
+
+    var execution: ExecutionOptions { ExecutionOptions(backend: backend, threadCount: threadCount, maxMemory: maxMemory) }
+}
+
+extension Verification {
+    /// Holds two models against each other. Between generations, the second must equal the first with the declared rewrites applied.
+    /// - Throws: errors of reading; what differs is in the result.
+    public static func between(_ a: any Model, _ b: any Model, options: VerificationOptions = VerificationOptions()) throws -> Verification {
+        var result = Verification()
+        // What b ought to be: a itself, or a lowered to b's convention.
+        var expected = a
+        var rewrites: [Rewrite] = []
+        if let lowered = try a.lowered(toConventionOf: b) {
+            rewrites = lowered.rewrites
+            expected = try ModelFile.lift(lowered.checkpoint) ?? a
+        }
+        result.rewrites = rewrites.map(\.description)
+        try result.compareParameters(a, b, rewrites: rewrites)
+        try result.compareConfiguration(expected, b)
+        try result.compareForwardPass(a, b, options: options, isRewritten: !rewrites.isEmpty)
+        return result
+    }
+
+    private mutating func compareParameters(_ a: any Model, _ b: any Model, rewrites: [Rewrite]) throws {
+        let changes = Dictionary(rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
+        let theirs = Dictionary(b.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        for parameter in a.parameters {
+            guard let other = theirs[parameter.name] else {
+                differences.append(ParameterDifference(name: parameter.name, message: "is missing from the second model"))
+                continue
+            }
+            let change = changes[parameter.name]
+            let wanted = try change?.apply(parameter.tensor) ?? parameter.tensor
+            if let message = try difference(wanted, other) {
+                differences.append(ParameterDifference(name: parameter.name, message: message))
+            } else if change != nil {
+                rewrittenCount += 1
+            } else {
+                equalCount += 1
+            }
+        }
+        let mine = Set(a.parameters.map(\.name))
+        for parameter in b.parameters where !mine.contains(parameter.name) {
+            differences.append(ParameterDifference(name: parameter.name, message: "is missing from the first model"))
+        }
+    }
+
+    private mutating func compareConfiguration(_ expected: any Model, _ b: any Model) throws {
+        do {
+            configurationDifference = try expected.graph().firstDifference(from: b.graph())?.description
+        } catch let error as UnsupportedError {
+            // Neither can be run: nothing to compare but the layers by name and class.
+            let mine = expected.layers.map { "\($0.name) (\($0.kind))" }
+            let theirs = b.layers.map { "\($0.name) (\($0.kind))" }
+            if mine != theirs { configurationDifference = "layers \(mine.joined(separator: ", ")) against \(theirs.joined(separator: ", "))" }
+            forwardObstacle = error.description
+        }
+    }
+
+    private mutating func compareForwardPass(_ a: any Model, _ b: any Model, options: VerificationOptions, isRewritten: Bool) throws {
+        guard forwardObstacle == nil, configurationDifference == nil, differences.allSatisfy({ !$0.message.contains("missing") }) else { return }
+        let graphs = (try a.graph(), try b.graph())
+        let inputs = try options.inputs ?? Probe(for: graphs.0).inputs
+        let first = try Executor.run(
+            graphs.0, parameters: parameterTensors(a), inputs: inputs, options: options.execution, capturing: .layerOutputs)
+        let second = try Executor.run(
+            graphs.1, parameters: parameterTensors(b), inputs: inputs, options: options.execution, capturing: .layerOutputs)
+        for (x, y, isOutput) in zip(first.captured, second.captured).map({ ($0, $1, false) })
+            + zip(first.outputs, second.outputs).map({ ($0, $1, true) })
+        {
+            var comparison = try compare(y.tensor, x.tensor, tolerance: options.tolerance)
+            if isOutput {
+                outputDrift = max(outputDrift, comparison.maximumDifference)
+                if isRewritten, let bound = options.maxDrift {
+                    // The user has set the bound for what a rewrite may change.
+                    comparison.failingCount = comparison.maximumDifference <= bound ? 0 : max(comparison.failingCount, 1)
+                }
+            } else if isRewritten && options.maxDrift != nil {
+                comparison.failingCount = 0
+            }
+            layers.append(LayerComparison(name: x.name, isOutput: isOutput, comparison: comparison))
+        }
+    }
+}
+
+/// Why two tensors are not bit-equal; nil if they are.
+func difference(_ a: Tensor, _ b: Tensor) throws -> String? {
+    guard a.dtype == b.dtype, a.shape == b.shape else {
+        return "is \(a.dtype.rawValue)\(a.shape) in the first and \(b.dtype.rawValue)\(b.shape) in the second model"
+    }
+    let size = 1 << 20
+    var offset = 0
+    let buffers = (
+        UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64), UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+    )
+    defer {
+        buffers.0.deallocate()
+        buffers.1.deallocate()
+    }
+    while offset < a.byteCount {
+        let count = min(size, a.byteCount - offset)
+        let (x, y) = (UnsafeMutableRawBufferPointer(rebasing: buffers.0[..<count]), UnsafeMutableRawBufferPointer(rebasing: buffers.1[..<count]))
+        try a.storage.read(into: x, at: offset)
+        try b.storage.read(into: y, at: offset)
+        if !x.elementsEqual(y) {
+            let position = zip(x, y).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? 0
+            return "differs from element \((offset + position) / a.dtype.size) on"
+        }
+        offset += count
+    }
+    return nil
+}

@@ -1,0 +1,44 @@
+import ModelIR
+
+/// Element type and shape of a value, in numbers.
+struct ConcreteType: Hashable, Sendable {
+    var dtype: DType
+    var shape: [Int]
+
+    var count: Int { shape.reduce(1, *) }
+    var valueType: ValueType { ValueType(dtype, Shape(fixed: shape)) }
+}
+
+/// A node whose sizes are all numbers and whose axes count from the front.
+struct ConcreteNode: Sendable {
+    var op: Op
+    /// Positions in `ConcreteGraph.types`.
+    var inputs: [Int]
+    var outputs: [Int]
+    /// Name of the source's layer.
+    var origin: String
+    /// A composite's definition, where it is made of primitives.
+    var expansion: ConcreteGraph?
+    /// For a gather or scatter: the graph's input that the indices come from, unchanged.
+    var indexInput: String?
+}
+
+/// A graph with every size a number, checked; composites carry their definitions.
+struct ConcreteGraph: Sendable {
+    var types: [ConcreteType]
+    var nodes: [ConcreteNode]
+    var inputs: [Int]
+    /// Value and name.
+    var parameters: [(value: Int, name: String)]
+    var outputs: [Int]
+
+    /// For every value the position of the last node that reads it; `nodes.count` for outputs, -1 if nothing does.
+    func lastUses() -> [Int] {
+        var last = [Int](repeating: -1, count: types.count)
+        for (position, node) in nodes.enumerated() {
+            for input in node.inputs { last[input] = position }
+        }
+        for output in outputs { last[output] = nodes.count }
+        return last
+    }
+}

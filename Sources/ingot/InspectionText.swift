@@ -1,0 +1,101 @@
+import Conversion
+import ModelIR
+
+/// An inspection for people.
+struct InspectionText {
+    let inspection: Inspection
+    let matches: (String) -> Bool
+
+    init(_ inspection: Inspection, matches: @escaping (String) -> Bool) {
+        self.inspection = inspection
+        self.matches = matches
+    }
+
+    func summary() {
+        let i = inspection
+        var head = [["file", "\(i.path) (\(byteText(i.fileByteCount)))"], ["format", i.formatDetail.isEmpty ? i.format : i.formatDetail]]
+        head.append(["model", i.architecture.map { "\($0), \(i.naming ?? "")" } ?? "not recognised: a plain set of tensors"])
+        if let writer = i.writer { head.append(["written by", writer]) }
+        for input in i.inputs { head.append(["input", "\(input.name): \(input.type)"]) }
+        for output in i.outputs { head.append(["output", "\(output.name): \(output.type)"]) }
+        let dtypes = i.dtypes.map { "\(grouped($0.count)) \($0.dtype.rawValue)" }.joined(separator: ", ")
+        head.append(["parameters", "\(grouped(i.parameterCount)) (\(byteText(i.parameterByteCount)))" + (i.dtypes.isEmpty ? "" : ": \(dtypes)")])
+        if i.optimizerTensorCount > 0 {
+            head.append(["optimizer", "\(i.optimizerTensorCount) tensors (\(byteText(i.optimizerByteCount))), apart from the parameters"])
+        }
+        head.append(["fingerprint", i.fingerprint])
+        if i.hasProof { head.append(["proof", "carried by the file; ingot verify runs it"]) }
+        for line in i.provenance { head.append([line.key, line.value]) }
+        TextTable(rows: head).lines.forEach(Terminal.output)
+
+        if !i.layers.isEmpty {
+            var rows = [["layer", "class", "output", "parameters", "bytes"]]
+            for layer in i.layers where matches(layer.name) {
+                rows.append([
+                    layer.name, layer.kind + (layer.isSupported ? "" : " (can't be run)"), layer.output?.description ?? "-",
+                    grouped(layer.elementCount), byteText(layer.byteCount),
+                ])
+            }
+            Terminal.output("")
+            TextTable(rows: rows, rightAligned: [3, 4]).lines.forEach(Terminal.output)
+        }
+        list("can't be run", i.obstacles)
+        list("assumed", i.assumptions)
+        list("configuration keys that Ingot doesn't know (assumed inert)", i.unknownKeys)
+        list("tensors that no layer asks for", i.unused)
+        list("objects that are no tensors", i.opaque)
+        list("note", i.notes)
+    }
+
+    func tensors() {
+        let hasStatistics = inspection.tensors.contains { $0.statistics != nil }
+        var rows = [["tensor", "dtype", "shape", "bytes"] + (hasStatistics ? ["minimum", "maximum", "mean", "std", "non-finite"] : [])]
+        for tensor in inspection.tensors where matches(tensor.name) {
+            var row = [
+                tensor.name, tensor.dtype.rawValue, "[\(tensor.shape.map(String.init).joined(separator: ", "))]", byteText(tensor.byteCount),
+            ]
+            if let s = tensor.statistics {
+                row += [s.minimum, s.maximum, s.mean, s.standardDeviation].map(shortNumber) + ["\(s.nonFiniteCount)"]
+            }
+            rows.append(row)
+        }
+        Terminal.output("")
+        TextTable(rows: rows, rightAligned: [3, 4, 5, 6, 7, 8]).lines.forEach(Terminal.output)
+    }
+
+    private func list(_ title: String, _ lines: [String]) {
+        guard !lines.isEmpty else { return }
+        Terminal.output("")
+        for line in lines { Terminal.output("\(title): \(line)") }
+    }
+}
+
+/// A shell pattern: `*` is any run of characters, slashes too; `?` is one.
+struct Glob {
+    private let pattern: [Character]
+
+    init(_ pattern: String) { self.pattern = Array(pattern) }
+
+    func matches(_ name: String) -> Bool {
+        let text = Array(name)
+        var (p, t) = (0, 0)
+        var retry: (pattern: Int, text: Int)?
+        while t < text.count {
+            if p < pattern.count, pattern[p] == "*" {
+                retry = (p, t)
+                p += 1
+            } else if p < pattern.count, pattern[p] == "?" || pattern[p] == text[t] {
+                p += 1
+                t += 1
+            } else if let last = retry {
+                // The star takes one character more.
+                retry = (last.pattern, last.text + 1)
+                p = last.pattern + 1
+                t = last.text + 1
+            } else {
+                return false
+            }
+        }
+        return pattern[p...].allSatisfy { $0 == "*" }
+    }
+}

@@ -1,0 +1,121 @@
+import ByteIO
+import FormatKit
+import Glibc
+import ModelIR
+import Synchronization
+import Testing
+
+@testable import IngotFormat
+
+@Suite struct WriterTests {
+    @Test(arguments: [0, 1, 3]) func equalBytesAtAnyThreadCount(level: Int) throws {
+        var checkpoint = sampleCheckpoint()
+        for i in 0..<6 {
+            let count = 300_000 * (i + 1)
+            checkpoint.tensors.append(.init(name: "w\(i)", tensor: Tensor(weights(count, seed: UInt64(i)), shape: [count])))
+            checkpoint.tensors.append(.init(name: "z\(i)", tensor: Tensor([Int64](repeating: Int64(i), count: 9 * i), shape: [9 * i])))
+        }
+        let reference = try written(checkpoint, level: level, threadCount: 1)
+        for threadCount in [2, 3, 8] { #expect(try written(checkpoint, level: level, threadCount: threadCount) == reference) }
+        #expect(try written(checkpoint, level: level, threadCount: 0) == reference)
+    }
+
+    @Test(arguments: [0, 1]) func equalTensorsShareStorageAndStayUntied(level: Int) throws {
+        let size = 700_000
+        let bytes = randomBytes(size, seed: 1)
+        var other = bytes
+        other[size - 1] ^= 1
+        let region = ByteRegion(bytes: bytes)
+        let checkpoint = Checkpoint(
+            format: "test",
+            tensors: [
+                .init(name: "a", tensor: Tensor(dtype: .u8, shape: [size], storage: region)),
+                .init(name: "differs at the end", tensor: Tensor(dtype: .u8, shape: [size], bytes: other)),
+                .init(name: "same place", tensor: Tensor(dtype: .u8, shape: [size], storage: region)),
+                .init(name: "equal", tensor: Tensor(dtype: .i8, shape: [2, size / 2], bytes: bytes)),
+                .init(name: "other width", tensor: Tensor(dtype: .f32, shape: [size / 4], bytes: bytes)),
+                .init(name: "equal to the second", tensor: Tensor(dtype: .bool, shape: [size], bytes: other)),
+                .init(name: "empty", tensor: Tensor(dtype: .u8, shape: [0], bytes: [])),
+                .init(name: "empty too", tensor: Tensor(dtype: .i8, shape: [4, 0], bytes: [])),
+            ])
+        let file = try written(checkpoint, level: level)
+        let index = try IngotFile(ByteRegion(bytes: file), limits: Limits(), threadCount: 1).index
+        #expect(index.tensors.map(\.blob) == [0, 1, 0, 0, 2, 1, 3, 3])
+        #expect(file.count < 3 * size + 10_000)
+        let copy = try opened(file)
+        try expectEqual(checkpoint, copy)
+        #expect(copy.ties.isEmpty)
+    }
+
+    @Test func whatCanNotBeWrittenIsRefusedBeforehand() throws {
+        func refusal(_ change: (inout Checkpoint) -> Void, level: Int = 1) throws -> UnsupportedError? {
+            var checkpoint = RuleTests.base()
+            change(&checkpoint)
+            do {
+                _ = try written(checkpoint, level: level)
+                return nil
+            } catch let error as UnsupportedError { return error }
+        }
+        #expect(try refusal { _ in } == nil)
+        let opaque = try refusal {
+            $0.opaque = [.init(name: "t", description: "compound dataset [3]"), .init(name: "u", description: "link")]
+        }
+        #expect(opaque?.items == ["t (compound dataset [3])", "u (link)"])
+        #expect(try refusal { $0.tensors[0].name = "" } != nil)
+        #expect(try refusal { $0.tensors[1].name = "a" } != nil)
+        #expect(try refusal { $0.groups = [] } != nil)
+        #expect(try refusal { $0.groups.swapAt(1, 2) } != nil)
+        #expect(try refusal { $0.ties = [.init(names: ["a", "gone"])] }?.items == ["gone"])
+        #expect(try refusal { $0.ties = [.init(names: ["a", "words"])] } != nil)
+        #expect(try refusal { $0.ties = [.init(names: ["a"])] } != nil)
+        #expect(try refusal { $0.documents[0].name = "../up" } != nil)
+        #expect(try refusal { $0.record?.irVersion = -1 } != nil)
+        #expect(try refusal { $0.attributes = [Attribute("n", .numbers(.init(dtype: .f32, shape: [2], bytes: [0])))] } != nil)
+        #expect(try refusal { $0.attributes = [Attribute("n", .numbers(.init(dtype: .f32, shape: [.max, 8], bytes: [])))] } != nil)
+        #expect(try refusal { $0.attributes = [Attribute("n", .numbers(.init(dtype: .f32, shape: [-1], bytes: [])))] } != nil)
+        #expect(
+            try refusal { $0.attributes = [Attribute("s", .strings(.init(values: [], shape: [], storage: .variable, charset: .utf8)))] }
+                != nil)
+        let constant = [UInt8](repeating: 0, count: 32 << 20)
+        #expect(try refusal { $0.documents = [.init(name: "zeros", bytes: constant)] } != nil)
+        #expect(try refusal({ $0.documents = [.init(name: "zeros", bytes: constant)] }, level: 0) == nil)
+        #expect(throws: InputError.self) { try written(RuleTests.base(), level: 20) }
+        #expect(throws: InputError.self) { try written(RuleTests.base(), level: -1) }
+    }
+
+    @Test(arguments: [1, 2, 4]) func theFirstErrorInOrderIsThrown(threadCount: Int) throws {
+        struct Broken: TensorStorage {
+            let byteCount = 4 * IngotLayout.chunkSize
+            let name: String
+            var region: ByteRegion? { nil }
+            func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+                guard offset < IngotLayout.chunkSize else { throw InputError("\(name) at \(offset)") }
+                buffer.copyBytes(from: randomBytes(buffer.count, seed: UInt64(name.utf8.count)))
+            }
+        }
+        var checkpoint = Checkpoint(format: "test")
+        for name in ["a", "bb"] {
+            checkpoint.tensors.append(
+                .init(name: name, tensor: Tensor(dtype: .u8, shape: [4 * IngotLayout.chunkSize], storage: Broken(name: name))))
+        }
+        #expect(throws: InputError("a at \(IngotLayout.chunkSize)")) { try written(checkpoint, threadCount: threadCount) }
+    }
+
+    @Test func orderedWorkKeepsOrderAndBounds() throws {
+        for threadCount in 1...5 {
+            let running = Mutex((now: 0, most: 0))
+            var seen: [Int] = []
+            try inOrder(count: 100, threadCount: threadCount, makeSlot: { TransferBuffer(byteCount: 8) }) { i, slot in
+                running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+                slot.bytes.storeBytes(of: i * i, as: Int.self)
+                usleep(UInt32(i * 7_919 % 300))
+                running.withLock { $0.now -= 1 }
+            } consume: { i, slot in
+                #expect(slot.bytes.load(as: Int.self) == i * i)
+                seen.append(i)
+            }
+            #expect(seen == Array(0..<100))
+            #expect(running.withLock { $0.most } <= threadCount)
+        }
+    }
+}

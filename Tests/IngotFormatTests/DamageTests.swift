@@ -45,7 +45,7 @@ import Testing
     @Test(arguments: [0, 1]) func everyByteReplacedIsRefused(file: Int) throws {
         let bytes = Self.files[file]
         for position in bytes.indices {
-            for value: UInt8 in [0x00, 0x01, 0x7F, 0x80, 0xFF] where value != bytes[position] {
+            for value: UInt8 in [0x00, 0x7F, 0xFF] where value != bytes[position] {
                 var damaged = bytes
                 damaged[position] = value
                 #expect(try formatError { try readAll(damaged) } != nil, "byte \(position) to \(value)")
@@ -58,7 +58,7 @@ import Testing
         let file = try IngotParts(written(sampleCheckpoint(), level: 1))
         var generator = SeededGenerator(seed: 11)
         for position in file.index.indices {
-            for value in [0x00, 0x01, 0x7F, 0x80, 0xFF, UInt8.random(in: 0...255, using: &generator)] {
+            for value in [0x00, 0xFF, UInt8.random(in: 0...255, using: &generator)] {
                 var damaged = file
                 damaged.index[position] = value
                 _ = try formatError {

@@ -104,6 +104,19 @@ import Testing
         #expect(Array(bytes[16..<21]) == [0x00, 0x01, 0x00, 0x40, 0x7C])
     }
 
+    /// The dump in SPEC.md is what is written, byte for byte, and can be read.
+    @Test func theFileInTheSpecification() throws {
+        let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+        let page = String(decoding: try ByteRegion(path: "\(root)/Formats/Ingot/SPEC.md").bytes(), as: UTF8.self)
+        let dump = page.split(separator: "\n").filter { $0.hasPrefix("    0") && $0.dropFirst(8).hasPrefix("  ") }.flatMap { line in
+            line.dropFirst(10).prefix(47).split(separator: " ").compactMap { UInt8($0, radix: 16) }
+        }
+        let checkpoint = Checkpoint(format: "npy", tensors: [.init(name: "w", tensor: Tensor([Float(0.15625)], shape: []))])
+        #expect(dump.count == 380)
+        #expect(try written(checkpoint, level: 0) == dump)
+        try expectEqual(checkpoint, try opened(dump))
+    }
+
     @Test func compressionIsWorthIt() throws {
         let plain = 1 << 20
         let checkpoint = Checkpoint(

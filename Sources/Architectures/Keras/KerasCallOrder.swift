@@ -68,7 +68,7 @@ struct KerasCallOrder {
 
 extension KerasCall {
     /// What must be computed before the call. Masks written down by Keras 3 travel along anyway, so their operations aren't.
-    fileprivate var computedReferences: [KerasTensorReference] {
+    var computedReferences: [KerasTensorReference] {
         inputs.compactMap(\.reference) + keywords.filter { $0.name != "mask" }.flatMap { $0.value.compactMap(\.reference) }
     }
 }

@@ -14,7 +14,7 @@ extension KerasModel {
             shapes: Dictionary(parameters.map { ($0.name, $0.tensor.shape) }, uniquingKeysWith: { first, _ in first }))
         var lift = KerasGraphLift(model: self)
         try lift.run(in: &builder)
-        return builder.graph
+        return try builder.graph.removingDeadNodes()
     }
 
     /// f64 if a layer's policy asks for it, else f32: half precision is computed in f32.

@@ -34,7 +34,7 @@ public struct KerasModel: Model {
         parameters = binder.parameters
         for entry in checkpoint.tensors where !binder.bound.contains(entry.name) {
             if entry.name.hasPrefix("optimizer_weights/") || entry.name.hasPrefix("optimizer/")
-                || entry.name.hasPrefix("_layer_checkpoint_dependencies/optimizer/")
+                || entry.name.hasPrefix("_layer_checkpoint_dependencies/optimizer/") || entry.name.hasPrefix("metrics/")
             {
                 report.optimizer.append(entry.name)
             } else if entry.name.contains("seed_generator/vars/") {
@@ -45,6 +45,10 @@ public struct KerasModel: Model {
         }
         if source.version.text.isEmpty {
             report.assumptions.append("the file names no Keras version; Keras 1 is assumed, as it wrote none")
+        }
+        let policies = Set(instances.flatMap(\.flattened).compactMap { dtypeName($0.spec.config["dtype"]) })
+        for policy in policies.sorted() where policy.contains("float16") {
+            report.assumptions.append("the dtype policy \(policy) is computed in f32, which is more exact than Keras' own half precision")
         }
         for instance in instances.flatMap(\.flattened) {
             switch instance.layer {

@@ -129,16 +129,15 @@ struct BidirectionalLayer: KerasLayer {
             layer.zeroesMaskedOutput = layer.returnsSequences
             return layer
         }
-        let isReversed = layer["config"]?["go_backwards"]?.bool ?? false
         forward = try child(layer, backwards: nil)
         if let document = config.spec.config["backward_layer"], !document.isNull {
             backward = try child(document, backwards: nil)
         } else {
-            // tf_keras and Keras 3 make a backward copy, whichever way the layer itself goes.
-            backward = try child(layer, backwards: true)
+            // Keras 2 turns the copy round; Keras 3 always makes it walk backwards.
+            backward = try child(layer, backwards: config.generation == 3 ? true : !forward.goesBackwards)
         }
-        guard !isReversed || config.spec.config["backward_layer"].map({ !$0.isNull }) == true else {
-            throw UnsupportedError("layer '\(config.name)' (Bidirectional) wraps a layer with go_backwards, which Keras refuses")
+        guard forward.goesBackwards != backward.goesBackwards else {
+            throw kerasError("bad-config", expected: "opposite go_backwards in the two directions of '\(config.name)'")
         }
         guard forward.returnsSequences == backward.returnsSequences, forward.returnsState == backward.returnsState else {
             throw kerasError("bad-config", expected: "equal return_sequences and return_state in both directions of '\(config.name)'")

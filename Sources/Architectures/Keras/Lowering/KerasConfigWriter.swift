@@ -1,0 +1,166 @@
+import ByteIO
+import JSON
+import ModelIR
+
+/// Writes a model's layer tree as a configuration of Keras 2 or Keras 3.
+struct KerasConfigWriter {
+    let target: Int
+    var translator: KerasTranslator
+
+    init(version: KerasVersion, target: Int) {
+        self.target = target
+        translator = KerasTranslator(version: version, target: target)
+    }
+
+    /// `{"class_name": .., "config": ..}` of a model, with its layers in the order in which the target will number them.
+    /// - Parameter inputs: of the outermost model; nil for nested ones, whose inputs are in their configuration.
+    mutating func document(_ container: KerasContainer, _ instances: [KerasInstance], inputs: [KerasInputSpec]?) throws -> JSONValue {
+        let byName = Dictionary(uniqueKeysWithValues: instances.map { ($0.spec.name, $0) })
+        var layers: [JSONValue] = []
+        if container.isSequential {
+            if let input = inputs?.first { layers.append(layer("InputLayer", inputConfig(input))) }
+            for spec in container.layers {
+                guard let instance = byName[spec.name] else { continue }
+                if spec.className == "InputLayer" {
+                    if inputs == nil { layers.append(layer("InputLayer", try nestedInput(spec))) }
+                } else {
+                    layers.append(try body(instance))
+                }
+            }
+            var config: JSONObject = ["name": .string(container.name)]
+            if target == 3 { config["trainable"] = .bool(container.config["trainable"]?.bool ?? true) }
+            config["layers"] = .array(layers)
+            if let input = inputs?.first, target == 3 { config["build_input_shape"] = shape(input.shape) }
+            return model("Sequential", module: "keras", config, inputShape: inputs?.first?.shape)
+        }
+        let specs = try KerasLayerOrder.sorted(container)
+        let order = try KerasCallOrder(container)
+        let numbering = KerasNumbering(order, isNested: Set(specs.filter { $0.container != nil }.map(\.name)), target: target)
+        for spec in specs {
+            guard let instance = byName[spec.name] else { continue }
+            var value: JSONObject
+            if spec.className == "InputLayer" {
+                let input = inputs?.first { $0.name == spec.name }
+                let config = try input.map(inputConfig) ?? nestedInput(spec)
+                value = layer("InputLayer", config).object ?? [:]
+                value["name"] = .string(spec.name)
+                value["inbound_nodes"] = []
+            } else {
+                value = try body(instance).object ?? [:]
+                value["name"] = .string(spec.name)
+                let needed = order.calls.filter { $0.layer == spec.name }.map(\.call).sorted()
+                value["inbound_nodes"] = .array(try needed.map { try call(spec.calls[$0], of: spec, numbering) })
+            }
+            layers.append(.object(value))
+        }
+        let config: JSONObject = [
+            "name": .string(container.name), "trainable": .bool(container.config["trainable"]?.bool ?? true), "layers": .array(layers),
+            "input_layers": ports(container.inputs, numbering), "output_layers": ports(container.outputs, numbering),
+        ]
+        return model("Functional", module: "keras.src.models.functional", config, inputShape: nil)
+    }
+
+    private func model(_ className: String, module: String, _ config: JSONObject, inputShape: [Int?]?) -> JSONValue {
+        guard target == 3 else { return ["class_name": .string(className), "config": .object(config)] }
+        return [
+            "module": .string(module), "class_name": .string(className), "config": .object(config),
+            "registered_name": className == "Functional" ? "Functional" : .null,
+            "build_config": ["input_shape": inputShape.map(shape) ?? .null],
+        ]
+    }
+
+    private func layer(_ className: String, _ config: JSONObject) -> JSONValue {
+        guard target == 3 else { return ["class_name": .string(className), "config": .object(config)] }
+        return translator.serialized(className, module: "keras.layers", config)
+    }
+
+    private mutating func body(_ instance: KerasInstance) throws -> JSONValue {
+        if let nested = instance.spec.container { return try document(nested, instance.children, inputs: nil) }
+        return layer(instance.spec.className, translator.config(instance.spec, layer: instance.layer))
+    }
+
+    private func shape(_ sizes: [Int?]) -> JSONValue { .array(sizes.map { $0.map { .int($0) } ?? .null }) }
+
+    private func inputConfig(_ input: KerasInputSpec) -> JSONObject {
+        let names: [DType: String] = [
+            .f32: "float32", .f64: "float64", .i32: "int32", .i64: "int64", .i16: "int16", .i8: "int8", .u8: "uint8", .u16: "uint16",
+            .u32: "uint32", .bool: "bool",
+        ]
+        var config: JSONObject = [
+            target == 3 ? "batch_shape" : "batch_input_shape": shape(input.shape), "dtype": .string(names[input.dtype] ?? "float32"),
+            "sparse": false,
+        ]
+        if target == 2 { config["ragged"] = false }
+        config["name"] = .string(input.name)
+        return config
+    }
+
+    /// The input layer of a nested model.
+    private func nestedInput(_ spec: KerasLayerSpec) throws -> JSONObject {
+        let value = spec.config["batch_shape"] ?? spec.config["batch_input_shape"]
+        guard let value, !value.isNull else { throw kerasError("bad-config", expected: "a shape for the input layer '\(spec.name)'") }
+        var config: JSONObject = [
+            target == 3 ? "batch_shape" : "batch_input_shape": value, "dtype": .string(dtypeName(spec.config["dtype"]) ?? "float32"),
+            "sparse": false,
+        ]
+        if target == 2 { config["ragged"] = false }
+        config["name"] = .string(spec.name)
+        return config
+    }
+
+    /// Inputs or outputs: several as a list of lists; one alone flat in Keras 3, which tells one tensor from a list of one.
+    private func ports(_ references: [KerasTensorReference], _ numbering: KerasNumbering) -> JSONValue {
+        let lists = references.map { numbering.reference($0) }
+        return target == 3 && lists.count == 1 ? lists[0] : .array(lists)
+    }
+
+    private func call(_ call: KerasCall, of spec: KerasLayerSpec, _ numbering: KerasNumbering) throws -> JSONValue {
+        let inputs = call.inputs.compactMap(\.reference)
+        let states = call.keywords.first { $0.name == "initial_state" }?.value.compactMap(\.reference) ?? []
+        let isRecurrent = ["SimpleRNN", "LSTM", "GRU", "Bidirectional"].contains(spec.className)
+        guard target == 3 else {
+            return .array((inputs + states).map { reference in .array((numbering.reference(reference).array ?? []) + [[:]]) })
+        }
+        var keywords: JSONObject = [:]
+        var arguments = inputs.map { numbering.tensor($0) }
+        let initial = isRecurrent ? inputs.dropFirst() + states : []
+        if !initial.isEmpty {
+            keywords["initial_state"] = .array(initial.map { numbering.tensor($0) })
+            arguments = [arguments[0]]
+        }
+        let merges = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"].contains(spec.className)
+        let isListed = merges || arguments.count > 1
+        return ["args": isListed ? [.array(arguments)] : .array(arguments), "kwargs": .object(keywords)]
+    }
+}
+
+/// How calls are numbered in the target: without those that no output needs; from 1 for nested models in Keras 2, whose call 0 is their own.
+struct KerasNumbering {
+    private var numbers: [KerasCallOrder.Step: Int] = [:]
+    private let order: KerasCallOrder
+
+    init(_ order: KerasCallOrder, isNested: Set<String>, target: Int) {
+        self.order = order
+        var calls: [String: [Int]] = [:]
+        for step in order.calls { calls[step.layer, default: []].append(step.call) }
+        for (layer, list) in calls {
+            for (i, call) in list.sorted().enumerated() {
+                numbers[KerasCallOrder.Step(layer: layer, call: call)] = i + (target == 2 && isNested.contains(layer) ? 1 : 0)
+            }
+        }
+    }
+
+    private func node(_ reference: KerasTensorReference) -> Int {
+        numbers[KerasCallOrder.Step(layer: reference.layer, call: max(reference.node - order.offset(reference.layer), 0))] ?? reference.node
+    }
+
+    /// `[layer, node, tensor]`.
+    func reference(_ reference: KerasTensorReference) -> JSONValue {
+        [.string(reference.layer), .int(node(reference)), .int(reference.tensor)]
+    }
+
+    /// Keras 3's object for a tensor; its loader reads the history alone.
+    func tensor(_ reference: KerasTensorReference) -> JSONValue {
+        ["class_name": "__keras_tensor__", "config": ["shape": [], "dtype": "float32", "keras_history": self.reference(reference)]]
+    }
+}

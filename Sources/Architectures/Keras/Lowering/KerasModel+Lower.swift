@@ -1,0 +1,61 @@
+import ByteIO
+import FormatKit
+import JSON
+import ModelIR
+
+extension KerasModel {
+    /// Versions that written files name: those whose loaders they were tried with.
+    static let keras2Version = "2.18.0"
+    static let keras3Version = "3.15.1"
+
+    public func lower(to target: LoweringTarget) throws -> Lowered {
+        // A model that can't be run can't be rewritten either: its layers are not understood.
+        let graph = try graph()
+        let generation = target == .keras2 ? 2 : 3
+        var writer = KerasConfigWriter(version: version, target: generation)
+        let document = try writer.document(container, instances, inputs: inputSpecs())
+        var rewrites = KerasRewrites(from: version.generation, to: generation)
+        rewrites.add(instances, shapes: [:])
+        let obstacles = writer.translator.obstacles + rewrites.obstacles
+        guard obstacles.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: obstacles) }
+
+        let changes = Dictionary(rewrites.rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
+        var tensors: [String: Tensor] = [:]
+        for parameter in parameters { tensors[parameter.name] = try changes[parameter.name]?.apply(parameter.tensor) ?? parameter.tensor }
+        let container = try KerasContainer(parsing: document)
+        let instances = try KerasInstance.make(container, version: KerasVersion(generation == 3 ? Self.keras3Version : Self.keras2Version))
+        let weights = KerasWeightWriter(tensors: tensors)
+        let checkpoint =
+            generation == 2
+            ? try weights.named(instances, isSequential: container.isSequential, document: document)
+            : try weights.store(instances, container: container, document: document)
+
+        // The written configuration must compute what the source does: semantics that differ between generations show up here.
+        guard let written = try KerasArchitecture.lift(checkpoint) as? KerasModel else {
+            throw UnsupportedError("the configuration for Keras \(generation) is not recognised as a model")
+        }
+        let wanted = try graph.mappingOps { rewrites.target($0, origin: $1) }
+        let difference: GraphDifference?
+        do {
+            difference = try wanted.firstDifference(from: written.graph())
+        } catch let error as UnsupportedError {
+            throw UnsupportedError("Keras \(generation) would compute something else", items: error.items.isEmpty ? [error.message] : error.items)
+        }
+        if let difference {
+            throw UnsupportedError(
+                "Keras \(generation) would compute something else",
+                items: ["\(difference)", "merge layers combine the masks of their inputs differently in Keras 2 and 3"])
+        }
+        var notes = writer.translator.notes
+        if !report.optimizer.isEmpty {
+            notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
+        }
+        if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
+        return Lowered(checkpoint: checkpoint, rewrites: rewrites.rewrites, notes: notes)
+    }
+
+    public func lowered(toConventionOf other: any Model) throws -> Lowered? {
+        guard let other = other as? KerasModel, other.version.generation != version.generation else { return nil }
+        return try lower(to: other.version.generation == 3 ? .keras3 : .keras2)
+    }
+}

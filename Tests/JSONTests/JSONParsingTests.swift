@@ -9,9 +9,9 @@ struct JSONParsingTests {
     @Test(
         "accepted",
         arguments: [
-            (#"{}"#, [:]), (#"[]"#, []), (#" [ ] "#, []), ("\t\r\n null \n", nil), (#"true"#, true), (#"false"#, false), (#""""#, ""),
+            (#"{}"#, [:]), (#"[]"#, []), (#" [ ] "#, []), ("\t\r\n null \n", .null), (#"true"#, true), (#"false"#, false), (#""""#, ""),
             (#"[1,[2,{"a":[]}],{}]"#, [1, [2, ["a": []]], [:]]),
-            (#"{"b":1,"a":{"c":null}}"#, ["b": 1, "a": ["c": nil]]),
+            (#"{"b":1,"a":{"c":null}}"#, ["b": 1, "a": ["c": .null]]),
             (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"),
             (#""\u00e9\u4E2D\ud83d\ude00""#, "é中😀"), (#""é中😀""#, "é中😀"), (#""\u0000""#, "\0"),
             // Lone surrogates, in every place.

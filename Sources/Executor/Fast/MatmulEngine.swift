@@ -42,7 +42,8 @@ final class MatmulEngine {
         }
         let packed = Allocation(byteCount: on_md_size(wanted))
         try reorder(b, primitive.weights, to: packed.pointer, wanted)
-        return try Matmul(primitive, engine, stream, weights: wanted, a, packed.pointer.assumingMemoryBound(to: Float.self), bias, result, packed: packed)
+        return try Matmul(
+            primitive, engine, stream, weights: wanted, a, packed.pointer.assumingMemoryBound(to: Float.self), bias, result, packed: packed)
     }
 
     private func reorder(_ source: UnsafeMutablePointer<Float>, _ from: on_md, to target: UnsafeMutableRawPointer, _ layout: on_md) throws {

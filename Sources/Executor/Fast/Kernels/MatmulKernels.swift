@@ -15,7 +15,9 @@ enum MatmulKernels: KernelFamily {
             let shape = MatmulShape(m: a.count / k, k: k, n: n)
             let packs = b.isConstant && (request.isRepeated || shape.m < 32)
             let multiply = try request.engine.matmul(shape, a: a.floats, b: b.floats, result: result.floats, packsWeights: packs)
-            return packs ? { [a, result] in try withExtendedLifetime((a, result)) { try multiply() } } : { [a, b, result] in try withExtendedLifetime((a, b, result)) { try multiply() } }
+            return packs
+                ? { [a, result] in try withExtendedLifetime((a, result)) { try multiply() } }
+                : { [a, b, result] in try withExtendedLifetime((a, b, result)) { try multiply() } }
         }
         let (aBatch, bBatch, batch) = (a.count / (m * k), b.count / (k * n), leading.reduce(1, *))
         if aBatch == batch && bBatch == batch {

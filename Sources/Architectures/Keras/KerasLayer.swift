@@ -29,8 +29,11 @@ struct KerasVariable: Hashable, Sendable {
     var store = ""
     /// Name in Keras 2 .h5, relative to the layer and without `:0`: `kernel`, `lstm_cell/kernel`. `{name}` stands for the wrapped layer's name.
     var keras2: String
+    /// Sizes that the configuration states; nil entries follow from the input. nil: nothing is stated.
+    var shape: [Int?]?
 
-    init(_ role: String, isTrainable: Bool = true, store: String = "", keras2: String? = nil) {
+    init(_ role: String, isTrainable: Bool = true, store: String = "", keras2: String? = nil, shape: [Int?]? = nil) {
+        self.shape = shape
         self.role = role
         self.isTrainable = isTrainable
         self.store = store

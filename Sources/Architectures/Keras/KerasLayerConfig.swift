@@ -65,6 +65,16 @@ struct KerasLayerConfig: Sendable {
         return list[0]
     }
 
+    /// A size that the layer must have: a positive integer, however it is spelled. Keras 1 called units output_dim.
+    func size(_ key: String) throws(FormatError) -> Int? {
+        guard let value = value(key) else {
+            if spec.config[key] != nil { throw error(key, expected: "a positive integer") }
+            return nil
+        }
+        guard let size = value.int, size > 0, size < 1 << 40 else { throw error(key, expected: "a positive integer") }
+        return size
+    }
+
     func has(_ key: String) -> Bool { value(key) != nil }
 
     /// An axis list made non-negative and sorted, for inputs of `rank`.

@@ -28,7 +28,8 @@ struct KerasInstance: Sendable {
                 do {
                     layer = try KerasLayerTable.make(KerasLayerConfig(spec: spec, version: version))
                     if layer == nil {
-                        obstacle = "layer '\(spec.name)' is of the class \(spec.isCustom ? "\(spec.className) of the user's own" : spec.className)"
+                        obstacle =
+                            "layer '\(spec.name)' is of the class \(spec.isCustom ? "\(spec.className) of the user's own" : spec.className)"
                     }
                 } catch let error as UnsupportedError {
                     obstacle = error.description

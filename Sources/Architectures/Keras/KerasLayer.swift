@@ -66,7 +66,8 @@ struct KerasLayerCall: Sendable {
     /// The one input.
     func input(of layer: KerasLayerConfig) throws(FormatError) -> KerasTensor {
         guard inputs.count == 1 else {
-            throw kerasError("bad-config", expected: "1 input for layer '\(layer.name)' (\(layer.spec.className))", found: "\(inputs.count)")
+            throw kerasError(
+                "bad-config", expected: "1 input for layer '\(layer.name)' (\(layer.spec.className))", found: "\(inputs.count)")
         }
         return inputs[0]
     }

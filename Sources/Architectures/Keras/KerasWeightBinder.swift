@@ -30,7 +30,8 @@ struct KerasWeightBinder {
             {
                 let wanted = shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
                 throw kerasError(
-                    "weight-shape-mismatch", expected: "the shape [\(wanted)] that the configuration states for \(name)", found: "\(tensor.shape)")
+                    "weight-shape-mismatch", expected: "the shape [\(wanted)] that the configuration states for \(name)",
+                    found: "\(tensor.shape)")
             }
         }
         parameters.append(Parameter(name: name, tensor: tensor, source: path))

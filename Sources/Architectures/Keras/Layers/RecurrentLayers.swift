@@ -42,13 +42,16 @@ struct RecurrentLayer: KerasLayer {
         var lines: [String] = []
         if cell != .simple && config.spec.config["recurrent_activation"] == nil {
             let name = recurrentActivation == .sigmoid ? "sigmoid" : "hard_sigmoid"
-            let doubt = config.version.gateDefaultIsAmbiguous ? " (TensorFlow 1.13 to 1.15 wrote the same version and used hard_sigmoid)" : ""
+            let doubt =
+                config.version.gateDefaultIsAmbiguous ? " (TensorFlow 1.13 to 1.15 wrote the same version and used hard_sigmoid)" : ""
             lines.append("layer '\(config.name)': recurrent_activation isn't stated; \(name) as in Keras \(config.version)\(doubt)")
         }
         if case .gru(let resetAfter) = cell, config.spec.config["reset_after"] == nil {
             lines.append("layer '\(config.name)': reset_after isn't stated; \(resetAfter) as in Keras \(config.version)")
         }
-        if config.spec.config["stateful"]?.bool == true { lines.append("layer '\(config.name)' is stateful; every run starts from zero states") }
+        if config.spec.config["stateful"]?.bool == true {
+            lines.append("layer '\(config.name)' is stateful; every run starts from zero states")
+        }
         return lines
     }
 

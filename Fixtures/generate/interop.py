@@ -1,8 +1,9 @@
 """Loads what Ingot wrote with the real framework, predicts, and compares with the expected outputs.
 
-    interop.py --framework keras2|keras3 --directory DIR [--manifest FILE]
+    interop.py --framework keras2|keras3 --directory DIR [--directory DIR ..] [--manifest FILE]
 
-DIR holds <case>.keras, <case>.h5 or <case>.weights.h5 with <case>.json (the configuration) beside it; <case> is a name of the manifest."""
+DIR holds <case>.keras, <case>.h5, or <case>.weights.h5 with its configuration beside it: <case>.json, or the .keras file <case>.configuration.
+<case> is a name of the manifest."""
 
 import sys
 
@@ -11,6 +12,7 @@ sys.dont_write_bytecode = True
 import argparse
 import json
 import os
+import zipfile
 from pathlib import Path
 
 FIXTURES = Path(__file__).resolve().parent.parent
@@ -22,7 +24,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--framework", choices=["keras2", "keras3"], required=True)
-parser.add_argument("--directory", type=Path, required=True)
+parser.add_argument("--directory", type=Path, required=True, action="append")
 parser.add_argument("--manifest", type=Path, default=FIXTURES / "manifest.json")
 parser.add_argument("--tolerance", type=float, default=5e-5, help="of the largest difference, relative to the scale of the output")
 options = parser.parse_args()
@@ -38,6 +40,12 @@ else:
 
 
 def load(path, case):
+    archive = path.with_name(case + ".configuration")
+    if archive.exists():
+        with zipfile.ZipFile(archive) as f:
+            model = keras.models.model_from_json(f.read("config.json").decode())
+        model.load_weights(str(path))
+        return model
     if path.name.endswith(".weights.h5") or (path.with_name(case + ".json").exists() and path.suffix == ".h5"):
         model = keras.models.model_from_json(path.with_name(case + ".json").read_text())
         model.load_weights(str(path))
@@ -85,7 +93,7 @@ def main():
     for r in json.loads(options.manifest.read_text()):
         rows.setdefault(r["name"], r)
     passed = failed = 0
-    for path in sorted(options.directory.iterdir()):
+    for path in sorted(p for d in options.directory if d.exists() for p in d.iterdir()):
         case = next((path.name[:-len(s)] for s in (".weights.h5", ".keras", ".h5") if path.name.endswith(s)), None)
         if case is None:
             continue
@@ -98,10 +106,10 @@ def main():
             with np.load(FIXTURES / rows[case]["outputs"]) as f:
                 outputs = dict(f)
             worst = compare(outputs, predict(load(path, case), inputs))
-            print(f"passed {path.name} (largest difference {worst:.2g})", flush=True)
+            print(f"passed {path.parent.name}/{path.name} (largest difference {worst:.2g})", flush=True)
             passed += 1
         except Exception as error:
-            print(f"FAILED {path.name}: {type(error).__name__}: {str(error).strip().splitlines()[0][:300] if str(error).strip() else ''}", flush=True)
+            print(f"FAILED {path.parent.name}/{path.name}: {type(error).__name__}: {str(error).strip().splitlines()[0][:300] if str(error).strip() else ''}", flush=True)
             failed += 1
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

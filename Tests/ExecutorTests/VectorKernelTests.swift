@@ -29,11 +29,9 @@ extension SerialTests {
 
         /// What an error is held against where f(x) is near zero: its definition rounds terms of about this size in f32.
         static func floor(_ activation: Activation, _ x: Double) -> Double {
-            switch activation {
-            case .gelu, .geluTanh: 0.1 * min(abs(x), 8)
-            case .hardSigmoid, .tanhShrink: 0.5
-            default: 1e-3
-            }
+            if activation == .gelu || activation == .geluTanh { return 0.1 * min(abs(x), 8) }
+            if case .hardSigmoid = activation { return 0.5 }
+            return activation == .tanhShrink ? 0.5 : 1e-3
         }
 
         /// Within 1.2e-6 of the greater of |f(x)| and `floor`.

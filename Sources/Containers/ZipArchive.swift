@@ -44,5 +44,14 @@ public struct ZipArchive: Sendable {
         return magic == [0x50, 0x4B, 3, 4] || magic == [0x50, 0x4B, 5, 6]
     }
 
+    /// The name in the first local header, whatever follows: tells what a damaged archive was meant to be.
+    public static func firstMemberName(_ region: ByteRegion) -> String? {
+        guard region.count >= ZipFormat.localSize, let header = try? region.bytes(0..<ZipFormat.localSize), header.starts(with: [0x50, 0x4B, 3, 4])
+        else { return nil }
+        let count = UInt64(header[26]) | UInt64(header[27]) << 8
+        guard let name = region.subregion(offset: UInt64(ZipFormat.localSize), count: count), let bytes = try? name.bytes() else { return nil }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
     public func entry(_ name: String) -> Entry? { entries.first { $0.name == name } }
 }

@@ -1,0 +1,66 @@
+# Everything a fresh Debian machine with Swift 6.3 needs is installed by `make deps`, which every target that builds runs first.
+PACKAGES := libhdf5-dev libzstd-dev libxxhash-dev libdnnl-dev zlib1g-dev libssl-dev pkg-config
+SWIFT ?= swift
+DEMO := demo-output
+INGOT := .build/release/ingot
+CHECKS := --explicit-target-dependency-import-check error
+# Python environments of `make fixtures` and `make interop`; made where they are missing.
+KERAS2_ENV ?= .build/keras2-env
+KERAS3_ENV ?= .build/keras3-env
+
+.PHONY: demo test build lint format fixtures interop deps clean
+
+demo: build
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@echo "# A Keras 2 LSTM that Keras 3 refuses to open"
+	$(INGOT) inspect Fixtures/demo/sentiment.h5
+	@echo; echo "# A forward pass, held against what Keras gave"
+	$(INGOT) run Fixtures/demo/sentiment.h5 --inputs Fixtures/demo/sentiment.inputs.npz --output $(DEMO)/out.npz
+	$(INGOT) verify Fixtures/demo/sentiment.h5 --inputs Fixtures/demo/sentiment.inputs.npz --expect Fixtures/demo/sentiment.outputs.npz
+	@echo; echo "# Converted, and proven before the output is put in place"
+	$(INGOT) convert Fixtures/demo/sentiment.h5 $(DEMO)/sentiment.ingot
+	$(INGOT) convert Fixtures/demo/sentiment.h5 $(DEMO)/sentiment.keras
+	@echo; echo "# Verified again: by the proof inside, and against the original"
+	$(INGOT) verify $(DEMO)/sentiment.ingot
+	$(INGOT) verify Fixtures/demo/sentiment.h5 $(DEMO)/sentiment.keras
+
+# A scratch folder of its own: building and testing take different flags and would rebuild each other's work.
+test: deps
+	$(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-test
+
+build: deps
+	$(SWIFT) build -c release $(CHECKS)
+
+lint:
+	$(SWIFT) format lint --strict --recursive Sources Formats Tests Package.swift
+
+format:
+	$(SWIFT) format --in-place --recursive Sources Formats Tests Package.swift
+
+# Debian packages that are missing, installed as root or through sudo, and named before they are.
+deps:
+	@missing=""; for p in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing Debian packages:$$missing"; \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+$(KERAS2_ENV)/bin/python:
+	python3 -m venv $(KERAS2_ENV) && $(KERAS2_ENV)/bin/pip install -q -r Fixtures/generate/requirements-keras2.txt
+
+$(KERAS3_ENV)/bin/python:
+	python3 -m venv $(KERAS3_ENV) && $(KERAS3_ENV)/bin/pip install -q -r Fixtures/generate/requirements-keras3.txt
+
+# Writes all fixtures again with the pinned frameworks.
+fixtures: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+	cd Fixtures/generate && $(abspath $(KERAS2_ENV))/bin/python keras2.py && $(abspath $(KERAS2_ENV))/bin/python demo.py \
+	  && $(abspath $(KERAS3_ENV))/bin/python keras3.py \
+	  && $(abspath $(KERAS3_ENV))/bin/python hdf5_storage.py && $(abspath $(KERAS3_ENV))/bin/python invalid_hdf5.py
+
+# The pinned frameworks open what Ingot writes, and predict the same.
+interop: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+	Fixtures/generate/interop.sh $(INGOT) $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+
+clean:
+	rm -rf .build .build-test $(DEMO)

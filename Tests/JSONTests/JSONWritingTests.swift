@@ -4,7 +4,7 @@ import Testing
 
 @Suite("JSON: writing")
 struct JSONWritingTests {
-    private let document: JSONValue = ["b": [1, 2.5, nil], "a": ["é": "中😀"], "empty": [[], [:]], "t": true]
+    private let document: JSONValue = ["b": [1, 2.5, .null], "a": ["é": "中😀"], "empty": [[], [:]], "t": true]
 
     @Test("the three styles")
     func styles() {

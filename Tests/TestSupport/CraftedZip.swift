@@ -81,7 +81,7 @@ public struct CraftedZip: Sendable {
         let start = UInt32(writer.bytes.count)
         for (member, offset) in zip(members, offsets) {
             writer.append(member.signature)
-            writer.append(UInt32(0x0014_0014))
+            writer.append(UInt32(0x0014_0314))
             writer.append(member.flags)
             writer.append(member.method)
             writer.append(UInt32(0x21_0000))
@@ -92,7 +92,8 @@ public struct CraftedZip: Sendable {
             writer.append(UInt16(member.extra.count))
             writer.append(UInt16(0))
             writer.append(member.disk)
-            writer.append(repeatElement(0, count: 6))
+            writer.append(UInt16(0))
+            writer.append(UInt32(member.name.last == 0x2F ? 0o40755 : 0o100644) << 16)
             writer.append(member.offset ?? offset)
             writer.append(member.name)
             writer.append(member.extra)

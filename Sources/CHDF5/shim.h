@@ -4,6 +4,7 @@
 #include <hdf5.h>
 #include <stdio.h>
 #include <string.h>
+#include "memory_file.h"
 
 // --- Library -------------------------------------------------------------------------------------------------------------------------
 
@@ -107,15 +108,12 @@ static inline hid_t ch_open_image(ch_image *image) {
 
 // --- Writing: no times, the oldest structures, early allocation -------------------------------------------------------------------------
 
-static inline hid_t ch_create_file(const char *path) {
+// A new file in `memory`, which must outlive it. `driver` is what ch_memory_driver gave.
+static inline hid_t ch_create_file(hid_t driver, ch_memory *memory) {
   hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
   if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
-      H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST) >= 0
-#if H5_VERSION_GE(1, 10, 7)
-      && H5Pset_file_locking(access, 0, 1) >= 0
-#endif
-  )
-    file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+      H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST) >= 0 && H5Pset_driver(access, driver, &memory) >= 0)
+    file = H5Fcreate("memory", H5F_ACC_TRUNC, creation, access);
   ch_close_list(creation);
   ch_close_list(access);
   return file;

@@ -114,8 +114,9 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
         fingerprint: conversion.fingerprint ?? "")
     if options.verifies {
         let verification = try conversion.verify(output, lowered: lowered)
-        report.verification = verification
-        guard verification.passes else { throw VerificationFailure(report: report) }
+        report.verification = verification.result
+        report.fingerprint = verification.fingerprint
+        guard verification.result.passes else { throw VerificationFailure(report: report) }
     }
     try output.commit()
     return report
@@ -174,7 +175,8 @@ private struct Conversion {
         case (.ingot, .standard), (.ingot, .preserve): return verbatim
         case (.hdf5, .preserve): return verbatim
         case (.hdf5, .standard), (.hdf5, .keras2):
-            return convention == "keras2-h5" || (convention == "keras1-h5" && options.naming == .standard) ? verbatim : try model.lower(to: .keras2)
+            return convention == "keras2-h5" || (convention == "keras1-h5" && options.naming == .standard)
+                ? verbatim : try model.lower(to: .keras2)
         case (.keras, .standard), (.keras, .keras3): return convention == "keras3-archive" ? verbatim : try model.lower(to: .keras3)
         case (.keras, .preserve):
             guard convention.hasSuffix("-archive") else {
@@ -210,7 +212,7 @@ private struct Conversion {
                 .init("writer", "ingot \(ingotVersion)"),
                 .init("source", checkpoint.format == "lowered" ? "\(source.format.name), rewritten" : source.format.name),
             ])
-        record.fingerprint = try Conversion_fingerprint(model, checkpoint)
+        record.fingerprint = try contentFingerprint(model, checkpoint)
         guard let model else {
             notes.append("no architecture recognises the file: stored without graph and proof")
             return record
@@ -226,7 +228,7 @@ private struct Conversion {
     }
 
     /// Reads the written file back and holds it against the source.
-    func verify(_ output: OutputFile, lowered: Lowered) throws -> Verification {
+    func verify(_ output: OutputFile, lowered: Lowered) throws -> (result: Verification, fingerprint: String) {
         let region = try ByteRegion(path: output.temporaryPath)
         guard format.matches(region) else { throw FormatError(format.name, "unreadable-output", path: output.targetPath) }
         var checkpoint: Checkpoint
@@ -251,14 +253,16 @@ private struct Conversion {
                 verification.differences.append(.init(name: entry.name, message: "is missing from the written file"))
                 continue
             }
-            if let message = try difference(entry.tensor, tensor) { verification.differences.append(.init(name: entry.name, message: message)) }
+            if let message = try difference(entry.tensor, tensor) {
+                verification.differences.append(.init(name: entry.name, message: message))
+            }
         }
         if source.model == nil { verification.equalCount = lowered.checkpoint.tensors.count - verification.differences.count }
-        return verification
+        return (verification, try contentFingerprint(try ModelFile.lift(checkpoint), checkpoint))
     }
 }
 
-private func Conversion_fingerprint(_ model: (any Model)?, _ checkpoint: Checkpoint) throws -> String {
+private func contentFingerprint(_ model: (any Model)?, _ checkpoint: Checkpoint) throws -> String {
     if let model { return try fingerprint(of: model.parameters.map { ($0.name, $0.tensor) }) }
     return try fingerprint(of: checkpoint.tensors.map { ($0.name, $0.tensor) })
 }

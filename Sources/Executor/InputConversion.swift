@@ -2,26 +2,32 @@ import ByteIO
 import ModelIR
 
 extension Plan {
-    /// A value for each of the graph's inputs, in the graph's order and of its dtypes.
-    /// - Throws: `InputError` for a missing input, a shape other than the planned one, and elements that the graph's dtype can't hold exactly.
-    func converted(_ inputs: [String: Tensor]) throws -> [ReferenceArray] {
+    /// - Throws: `InputError` for a missing or unknown input, and for a shape other than the planned one.
+    func check(_ inputs: [String: Tensor]) throws {
         for name in inputs.keys.sorted() where !graph.inputs.contains(where: { $0.name == name }) {
             throw InputError("the model has no input '\(name)'; it takes \(graph.inputs.map { "'\($0.name)'" }.joined(separator: ", "))")
         }
-        return try graph.inputs.map { input in
-            let type = program.types[input.value.index]
-            guard let tensor = inputs[input.name] else { throw InputError("input '\(input.name)' \(type.shape) is missing") }
-            guard tensor.shape == type.shape else {
-                throw InputError("input '\(input.name)' has shape \(tensor.shape), the plan was made for \(type.shape)")
+        for input in graph.inputs {
+            let shape = program.types[input.value.index].shape
+            guard let tensor = inputs[input.name] else { throw InputError("input '\(input.name)' \(shape) is missing") }
+            guard tensor.shape == shape else {
+                throw InputError("input '\(input.name)' has shape \(tensor.shape), the plan was made for \(shape)")
             }
-            return try ReferenceArray(input: input.name, tensor, type)
+        }
+    }
+
+    /// A value for each of the graph's inputs, in the graph's order and of its dtypes.
+    /// - Throws: `InputError` for elements that the graph's dtype can't hold exactly.
+    func converted(_ inputs: [String: Tensor]) throws -> [ReferenceArray] {
+        try graph.inputs.compactMap { input in
+            try inputs[input.name].map { try ReferenceArray(input: input.name, $0, program.types[input.value.index]) }
         }
     }
 }
 
 extension ReferenceArray {
     /// A user's tensor as an input of `type`: integers and floats convert where nothing is lost, floats to floats always.
-    fileprivate init(input name: String, _ tensor: Tensor, _ type: ConcreteType) throws {
+    init(input name: String, _ tensor: Tensor, _ type: ConcreteType) throws {
         if type.dtype.isFloat {
             self.init(type, try tensor.doubles())
             return

@@ -1,50 +1,73 @@
 import ByteIO
 import CHDF5
 import FormatKit
+import Glibc
 import ModelIR
 
 extension HDF5Checkpoint {
     /// Writes groups, attributes and tensors; documents and the record are no part of an HDF5 file.
     ///
-    /// libhdf5 lays the file out (oldest structures, no times, contiguous data); the tensors' bytes then stream to their places in pieces of
-    /// 1 MiB. Equal checkpoints give equal bytes. Names of a tie become hard links to one dataset. bf16 and 8-bit floats are opaque bytes
-    /// with an attribute `dtype`, as Keras 3 writes them.
+    /// libhdf5 lays the file out in memory (oldest structures, no times, contiguous data), so that it never sees a disk that is full; the
+    /// tensors' bytes then stream to their places in pieces of 1 MiB. Equal checkpoints give equal bytes. Names of a tie become hard links
+    /// to one dataset. bf16 and 8-bit floats are opaque bytes with an attribute `dtype`, as Keras 3 writes them.
     /// - Throws: `UnsupportedError` with the full list of what HDF5 can't hold; `FileError` of kind `output`; errors of reading the tensors.
     public static func write(_ checkpoint: Checkpoint, to output: OutputFile) throws {
         let plan = try HDF5WritePlan(checkpoint)
-        for (tensor, offset) in zip(plan.datasets, try layOut(plan, in: output)) {
+        let layout: HDF5Layout
+        do {
+            layout = try layOut(plan)
+        } catch let error as FormatError {
+            throw UnsupportedError("libhdf5 can't lay out this file", items: [error.found ?? error.description])
+        }
+        try layout.write(to: output)
+        for (entry, offset) in zip(plan.datasets, layout.offsets) {
             guard let offset else { continue }
             var position = offset
-            try tensor.tensor.forEachPiece { piece in
+            try entry.tensor.forEachPiece { piece in
                 try output.write(piece, at: position)
                 position += UInt64(piece.count)
             }
         }
     }
 
-    /// Makes the file without the elements.
-    /// - Returns: the position of each dataset's elements; nil for those without any.
-    private static func layOut(_ plan: HDF5WritePlan, in output: OutputFile) throws -> [UInt64?] {
-        do {
-            return try HDF5Library.with {
-                let file = try HDF5Handle(ch_create_file(output.temporaryPath), "create the file")
-                for group in plan.groups {
-                    // The root is there from the start.
-                    let path = "/" + group.path
-                    let handle = try HDF5Handle(
-                        group.path.isEmpty ? H5Oopen(file.id, "/", 0) : ch_create_group(file.id, path), "create the group \(path)")
-                    for attribute in group.attributes { try HDF5AttributeWriter.write(attribute, on: handle.id, path: path) }
-                }
-                let offsets = try plan.datasets.map { try createDataset($0, in: file) }
-                for link in plan.links {
-                    try check(H5Lcreate_hard(file.id, "/" + link.target, file.id, "/" + link.name, 0, 0), "link /\(link.name)")
-                }
+    /// Makes the file without the elements, in memory.
+    private static func layOut(_ plan: HDF5WritePlan) throws -> HDF5Layout {
+        try HDF5Library.with {
+            var memory = ch_memory()
+            defer { ch_memory_free(&memory) }
+            let offsets = try withUnsafeMutablePointer(to: &memory) { memory in
+                let file = try HDF5Handle(ch_create_file(try HDF5Library.memoryDriver(), memory), "create a file")
+                let offsets = try fill(file, with: plan)
                 try file.closeFile()
                 return offsets
             }
-        } catch let error as FormatError {
-            throw FileError(.output, path: output.targetPath, message: "can't write: \(error.found ?? error.description)")
+            var pages: [HDF5Layout.Page] = []
+            for slot in 0..<memory.capacity {
+                guard let bytes = memory.slots[slot].bytes else { continue }
+                pages.append(
+                    .init(
+                        offset: memory.slots[slot].number * UInt64(CH_PAGE_SIZE),
+                        bytes: Array(UnsafeBufferPointer(start: bytes, count: Int(CH_PAGE_SIZE)))))
+            }
+            return HDF5Layout(pages: pages.sorted { $0.offset < $1.offset }, byteCount: memory.byte_count, offsets: offsets)
         }
+    }
+
+    /// - Returns: the position of each dataset's elements; nil for those without any.
+    private static func fill(_ file: borrowing HDF5Handle, with plan: HDF5WritePlan) throws -> [UInt64?] {
+        for group in plan.groups {
+            // The root is there from the start.
+            let path = "/" + group.path
+            let handle = try HDF5Handle(
+                group.path.isEmpty ? H5Oopen(file.id, "/", 0) : ch_create_group(file.id, path), "create the group \(path)")
+            for attribute in group.attributes { try HDF5AttributeWriter.write(attribute, on: handle.id, path: path) }
+        }
+        var offsets: [UInt64?] = []
+        for entry in plan.datasets { offsets.append(try createDataset(entry, in: file)) }
+        for link in plan.links {
+            try check(H5Lcreate_hard(file.id, "/" + link.target, file.id, "/" + link.name, 0, 0), "link /\(link.name)")
+        }
+        return offsets
     }
 
     private static func createDataset(_ entry: Checkpoint.Entry, in file: borrowing HDF5Handle) throws -> UInt64? {
@@ -57,5 +80,31 @@ extension HDF5Checkpoint {
         let offset = UInt64(H5Dget_offset(dataset.id))
         guard offset != .max else { throw HDF5Error.corrupt("allocate \(path)") }
         return offset
+    }
+}
+
+/// A file without its tensors' bytes.
+private struct HDF5Layout {
+    struct Page {
+        var offset: UInt64
+        var bytes: [UInt8]
+    }
+
+    /// Ascending; what no page covers is zeros, or elements still to come.
+    var pages: [Page]
+    var byteCount: UInt64
+    /// Where the elements of each dataset go.
+    var offsets: [UInt64?]
+
+    func write(to output: OutputFile) throws {
+        guard ftruncate(output.fileDescriptor, off_t(byteCount)) == 0 else {
+            throw FileError.last(.output, path: output.targetPath, doing: "can't write")
+        }
+        for page in pages where page.offset < byteCount {
+            try page.bytes.withUnsafeBytes { bytes in
+                let count = min(bytes.count, Int(byteCount - page.offset))
+                try output.write(UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: page.offset)
+            }
+        }
     }
 }

@@ -11,6 +11,14 @@ enum HDF5Library {
         H5open() >= 0 && H5PLset_loading_state(0) >= 0 && ch_register_references() >= 0
     }()
 
+    private static let memoryDriverIdentifier = ch_memory_driver()
+
+    /// The driver of files that are laid out in memory; inside `with` only.
+    static func memoryDriver() throws -> hid_t {
+        guard memoryDriverIdentifier >= 0 else { throw HDF5Error.corrupt("start the driver for files in memory") }
+        return memoryDriverIdentifier
+    }
+
     /// Runs `body` while no other thread is inside libhdf5. Not reentrant.
     static func with<R>(_ body: () throws -> R) throws -> R {
         try lock.withLock { _ in

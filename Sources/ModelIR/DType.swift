@@ -20,5 +20,21 @@ public enum DType: String, CaseIterable, Hashable, Sendable, Codable {
         }
     }
 
+    /// Whether a number is a value of this type, for floats but for rounding.
+    public func holds(_ value: Double) -> Bool {
+        switch self {
+        case .bool: value == 0 || value == 1
+        case .u8: UInt8(exactly: value) != nil
+        case .u16: UInt16(exactly: value) != nil
+        case .u32: UInt32(exactly: value) != nil
+        case .u64: UInt64(exactly: value) != nil
+        case .i8: Int8(exactly: value) != nil
+        case .i16: Int16(exactly: value) != nil
+        case .i32: Int32(exactly: value) != nil
+        case .i64: Int64(exactly: value) != nil
+        case .f8e4m3, .f8e5m2, .f16, .bf16, .f32, .f64: true
+        }
+    }
+
     public var isInteger: Bool { !isFloat && self != .bool }
 }

@@ -16,7 +16,8 @@ extension Graph {
             for (a, b) in zip(mine, theirs) {
                 if a.name != b.name || type(of: a.value) != other.type(of: b.value) {
                     return GraphDifference(
-                        place: "\(what) '\(a.name)'", first: "\(a.name): \(type(of: a.value))", second: "\(b.name): \(other.type(of: b.value))")
+                        place: "\(what) '\(a.name)'", first: "\(a.name): \(type(of: a.value))",
+                        second: "\(b.name): \(other.type(of: b.value))")
                 }
             }
             if mine.count != theirs.count { return GraphDifference(place: "\(what)s", first: "\(mine.count)", second: "\(theirs.count)") }

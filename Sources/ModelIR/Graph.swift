@@ -35,9 +35,10 @@ public struct Graph: Hashable, Sendable {
     /// Type of every value.
     public private(set) var types: [ValueType] = []
     public var outputs: [NamedValue] = []
-    /// The output of each layer of the source, in order of computation: what `verify` compares. A layer that is called twice appears as `name`, `name_1`.
+    /// The output of each layer of the source, in order of computation: what `verify` compares. A layer that is called twice appears as
+    /// `name`, `name_1`.
     public var layerOutputs: [NamedValue] = []
-    /// Origin of the nodes that are appended next.
+    /// Origin of the nodes that are appended next; no part of what the graph is.
     public var origin = ""
 
     public init(name: String) { self.name = name }
@@ -50,7 +51,7 @@ public struct Graph: Hashable, Sendable {
     }
 
     public mutating func addInput(_ name: String, _ type: ValueType) throws(GraphError) -> ValueID {
-        guard !inputs.contains(where: { $0.name == name }) else { throw GraphError("two inputs are named '\(name)'") }
+        guard inputNames.insert(name).inserted else { throw GraphError("two inputs are named '\(name)'") }
         let value = newValue(type)
         inputs.append(NamedValue(name, value))
         return value
@@ -70,6 +71,7 @@ public struct Graph: Hashable, Sendable {
         return value
     }
 
+    private var inputNames: Set<String> = []
     private var parameterIDs: [String: ValueID] = [:]
 
     /// Appends a node and infers its outputs.
@@ -105,5 +107,23 @@ public struct Graph: Hashable, Sendable {
 
     public mutating func activation(_ activation: Activation, _ x: ValueID) throws(GraphError) -> ValueID {
         activation == .linear ? x : try append(.composite(.activation(activation)), [x])
+    }
+}
+
+extension Graph {
+    /// Equal in everything but the origin of nodes to come.
+    public static func == (a: Graph, b: Graph) -> Bool {
+        a.name == b.name && a.inputs == b.inputs && a.parameters == b.parameters && a.nodes == b.nodes && a.types == b.types
+            && a.outputs == b.outputs && a.layerOutputs == b.layerOutputs
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(name)
+        hasher.combine(inputs)
+        hasher.combine(parameters)
+        hasher.combine(nodes)
+        hasher.combine(types)
+        hasher.combine(outputs)
+        hasher.combine(layerOutputs)
     }
 }

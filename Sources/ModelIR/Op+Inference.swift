@@ -1,6 +1,7 @@
 extension Op {
     /// Types of the outputs for inputs of these types.
-    /// - Throws: `GraphError` on a definite mismatch; open dimensions are given the benefit of the doubt, and checked when the graph is planned.
+    /// - Throws: `GraphError` on a definite mismatch; open dimensions are given the benefit of the doubt, and checked when the graph is
+    ///   planned.
     public func inferTypes(_ inputs: [ValueType]) throws(GraphError) -> [ValueType] {
         func require(_ count: Int) throws(GraphError) {
             guard inputs.count == count else { throw GraphError("\(name) takes \(count) inputs, not \(inputs.count)") }
@@ -13,17 +14,24 @@ extension Op {
         }
         func broadcast(_ a: ValueType, _ b: ValueType) throws(GraphError) -> Shape {
             guard a.dtype == b.dtype else { throw GraphError("\(name) takes one dtype, not \(a) and \(b)") }
-            guard let shape = Shape.broadcast(a.shape, b.shape) else { throw GraphError("\(name) can't broadcast \(a.shape) and \(b.shape)") }
+            guard let shape = Shape.broadcast(a.shape, b.shape) else {
+                throw GraphError("\(name) can't broadcast \(a.shape) and \(b.shape)")
+            }
             return shape
         }
 
         switch self {
         case .constant(let literal):
             try require(0)
-            guard literal.values.count == literal.shape.reduce(1, *), literal.values.count <= 16 else {
+            let shape = Shape(fixed: literal.shape)
+            guard literal.shape.allSatisfy({ $0 >= 0 }), shape.elementCount == .fixed(literal.values.count), literal.values.count <= 16
+            else {
                 throw GraphError("a constant has \(literal.values.count) values for shape \(literal.shape), at most 16")
             }
-            return [ValueType(literal.dtype, Shape(fixed: literal.shape))]
+            if let value = literal.values.first(where: { !literal.dtype.holds($0) }) {
+                throw GraphError("\(value) is no \(literal.dtype.rawValue)")
+            }
+            return [ValueType(literal.dtype, shape)]
 
         case .unary(let function):
             try require(1)
@@ -33,7 +41,9 @@ extension Op {
             case .negate, .absolute, .sign:
                 guard inputs[0].dtype != .bool else { throw GraphError("\(function.rawValue) takes numbers, not bool") }
             case .reciprocal, .sqrt, .rsqrt, .exp, .log, .log1p, .sin, .cos, .tanh, .erf, .floor, .ceil, .round:
-                guard inputs[0].dtype.isFloat else { throw GraphError("\(function.rawValue) takes floats, not \(inputs[0].dtype.rawValue)") }
+                guard inputs[0].dtype.isFloat else {
+                    throw GraphError("\(function.rawValue) takes floats, not \(inputs[0].dtype.rawValue)")
+                }
             }
             return inputs
 
@@ -71,7 +81,9 @@ extension Op {
             var reduced = Set<Int>()
             for axis in axes { reduced.insert(try checked(axis)) }
             guard reduced.count == axes.count else { throw GraphError("\(name) names an axis twice: \(axes)") }
-            let dims = inputs[0].shape.dims.enumerated().compactMap { reduced.contains($0.offset) ? (keepsDimensions ? .fixed(1) : nil) : $0.element }
+            let dims = inputs[0].shape.dims.enumerated().compactMap { axis, dim in
+                reduced.contains(axis) ? (keepsDimensions ? .fixed(1) : nil) : dim
+            }
             return [ValueType(inputs[0].dtype, Shape(dims))]
 
         case .matmul:
@@ -113,8 +125,7 @@ extension Op {
             for (dim, range) in zip(inputs[0].shape.dims, ranges) {
                 guard range.step > 0 else { throw GraphError("slice has step \(range.step)") }
                 if let n = dim.fixedValue {
-                    let bounds = range.bounds(n)
-                    dims.append(.fixed((bounds.count + range.step - 1) / range.step))
+                    dims.append(Dim.fixed(range.bounds(n).count).ceilDivided(by: range.step))
                 } else {
                     dims.append(try range.openSize(of: dim))
                 }
@@ -129,9 +140,8 @@ extension Op {
         case .pad(let widths, _):
             try require(1)
             guard widths.count == inputs[0].shape.rank else { throw GraphError("pad has \(widths.count) widths for \(inputs[0].shape)") }
-            return [
-                ValueType(inputs[0].dtype, Shape(zip(inputs[0].shape.dims, widths).map { ($0 + .fixed($1.before + $1.after)).atLeast(0) }))
-            ]
+            let dims = zip(inputs[0].shape.dims, widths).map { ($0 + .fixed($1.before) + .fixed($1.after)).atLeast(0) }
+            return [ValueType(inputs[0].dtype, Shape(dims))]
 
         case .concat(let axis):
             guard let first = inputs.first else { throw GraphError("concat takes at least 1 input") }
@@ -191,12 +201,14 @@ extension Op {
             try require(2)
             let (x, kernel) = (inputs[0], inputs[1])
             let spatial = convolution.strides.count
-            guard x.dtype == kernel.dtype, x.dtype.isFloat else { throw GraphError("convolution takes floats of one dtype, not \(x) and \(kernel)") }
+            guard x.dtype == kernel.dtype, x.dtype.isFloat else {
+                throw GraphError("convolution takes floats of one dtype, not \(x) and \(kernel)")
+            }
             guard convolution.dilations.count == spatial, spatial > 0, x.shape.rank == spatial + 2, kernel.shape.rank == spatial + 2,
-                let sizes = kernel.shape.fixedSizes, sizes.allSatisfy({ $0 > 0 }), convolution.groups > 0,
-                convolution.strides.allSatisfy({ $0 > 0 }), convolution.dilations.allSatisfy({ $0 > 0 }),
+                let sizes = kernel.shape.fixedSizes, sizes.allSatisfy(Window.sizes.contains), convolution.groups > 0,
+                convolution.strides.allSatisfy(Window.sizes.contains), convolution.dilations.allSatisfy(Window.sizes.contains),
                 sizes[spatial + 1] % convolution.groups == 0, convolution.padding != .causal || spatial == 1,
-                x.shape[-1].equals(.fixed(sizes[spatial] * convolution.groups)) != false
+                x.shape[-1].equals(.fixed(sizes[spatial]) * .fixed(convolution.groups)) != false
             else { throw GraphError("convolution (\(convolution.groups) groups) can't apply kernel \(kernel.shape) to \(x.shape)") }
             var dims = [x.shape[0]]
             for i in 0..<spatial {
@@ -209,8 +221,9 @@ extension Op {
         case .pool(let pool):
             try require(1)
             let spatial = pool.sizes.count
-            guard pool.strides.count == spatial, spatial > 0, inputs[0].shape.rank == spatial + 2, pool.sizes.allSatisfy({ $0 > 0 }),
-                pool.strides.allSatisfy({ $0 > 0 }), inputs[0].dtype.isFloat, pool.padding != .causal
+            guard pool.strides.count == spatial, spatial > 0, inputs[0].shape.rank == spatial + 2,
+                pool.sizes.allSatisfy(Window.sizes.contains), pool.strides.allSatisfy(Window.sizes.contains), inputs[0].dtype.isFloat,
+                pool.padding != .causal
             else { throw GraphError("can't pool \(inputs[0]) by \(pool.sizes)") }
             var dims = [inputs[0].shape[0]]
             for i in 0..<spatial {
@@ -275,10 +288,11 @@ extension SliceRange {
         let size: Dim
         switch (start >= 0, end) {
         case (true, nil): size = (dim - start).atLeast(0)
-        case (true, let end?) where end < 0: size = (dim + .fixed(end - start)).atLeast(0)
-        case (false, nil) where start == -1, (false, 0?) where start == -1: size = .fixed(1)
+        case (true, let end?) where end < 0: size = ((dim - start) + .fixed(end)).atLeast(0)
+        case (false, nil) where start == -1: size = .fixed(1)
+        case (_, 0?): size = .fixed(0)
         case (false, let end?) where end < 0 && end - start <= 1: size = .fixed(max(end - start, 0))
-        case (true, _), (false, _): throw GraphError("slice \(start):\(end.map(String.init) ?? "") of the open dimension \(dim) has no simple size")
+        case (true, _), (false, _): throw GraphError("slice \(text) of the open dimension \(dim) has no simple size")
         }
         return size.ceilDivided(by: step)
     }

@@ -1,7 +1,8 @@
-/// The mathematics of one node: a closed set that fits one screen. Composites stay whole in the graph; each has a definition in these primitives
-/// (or a reference loop), see `Composite`.
+/// The mathematics of one node: a closed set that fits one screen. Composites stay whole in the graph; each has a definition in these
+/// primitives (or a reference loop), see `Composite`.
 ///
-/// Shapes are those of the inputs; `[..]` stands for any leading dimensions. No `default:` over this type, anywhere: a new case shows every place that must know it.
+/// Shapes are those of the inputs; `[..]` stands for any leading dimensions. No `default:` over this type, anywhere: a new case shows
+/// every place that must know it.
 public enum Op: Hashable, Sendable {
     /// No input; at most 16 elements, larger ones are parameters.
     case constant(Literal)
@@ -68,7 +69,7 @@ public enum Reduction: String, CaseIterable, Hashable, Sendable {
     case sum, mean, product, maximum, minimum, any, all
 }
 
-/// A small constant: 0 elements of shape mean a scalar.
+/// A small constant: an empty shape is a scalar's.
 public struct Literal: Hashable, Sendable {
     public var dtype: DType
     public var shape: [Int]
@@ -151,6 +152,9 @@ public struct Pool: Hashable, Sendable {
 
 /// Sizes along one spatial dimension, shared by inference and kernels.
 public enum Window {
+    /// What a window's size, stride or dilation may be; products of two fit 64 bits.
+    static let sizes = 1...1 << 31
+
     /// Output size for input size `n`, window `k`, stride `s`, dilation `d`.
     public static func outputSize(_ n: Dim, k: Int, s: Int, d: Int, padding: Padding) -> Dim {
         switch padding {

@@ -13,44 +13,59 @@ public indirect enum Dim: Hashable, Sendable {
     /// The larger of two; pooling and cropping never go below zero.
     case maximum(Dim, Int)
 
+    /// An overflowing sum stays a sum: `evaluate` refuses it.
     public static func + (a: Dim, b: Dim) -> Dim {
         switch (a, b) {
-        case (.fixed(let x), .fixed(let y)): .fixed(x + y)
-        case (.fixed(0), let other), (let other, .fixed(0)): other
-        case (.fixed, let other): other + a
-        case (.sum(let inner, .fixed(let x)), .fixed(let y)): inner + .fixed(x + y)
-        case (.sum(let inner, .fixed(let x)), let other): (inner + other) + .fixed(x)
-        default: .sum(a, b)
+        case (.fixed(let x), .fixed(let y)):
+            let (sum, overflow) = x.addingReportingOverflow(y)
+            return overflow ? .sum(a, b) : .fixed(sum)
+        case (.fixed(0), let other), (let other, .fixed(0)): return other
+        case (.fixed, let other): return other + a
+        case (.sum(let inner, .fixed(let x)), .fixed(let y)):
+            let (sum, overflow) = x.addingReportingOverflow(y)
+            return overflow ? .sum(a, b) : inner + .fixed(sum)
+        case (.sum(let inner, .fixed(let x)), let other): return (inner + other) + .fixed(x)
+        default: return .sum(a, b)
         }
     }
 
-    public static func - (a: Dim, b: Int) -> Dim { a + .fixed(-b) }
+    public static func - (a: Dim, b: Int) -> Dim { b == .min ? .sum(.sum(a, .fixed(.max)), .fixed(1)) : a + .fixed(-b) }
 
+    /// An overflowing product stays a product: `evaluate` refuses it.
     public static func * (a: Dim, b: Dim) -> Dim {
         switch (a, b) {
-        case (.fixed(let x), .fixed(let y)): .fixed(x * y)
-        case (.fixed(1), let other), (let other, .fixed(1)): other
-        case (.fixed(0), _), (_, .fixed(0)): .fixed(0)
-        case (.fixed, let other): other * a
-        case (.product(let inner, .fixed(let x)), .fixed(let y)): inner * .fixed(x * y)
-        case (.product(let inner, .fixed(let x)), let other): (inner * other) * .fixed(x)
-        default: .product(a, b)
+        case (.fixed(let x), .fixed(let y)):
+            let (product, overflow) = x.multipliedReportingOverflow(by: y)
+            return overflow ? .product(a, b) : .fixed(product)
+        case (.fixed(1), let other), (let other, .fixed(1)): return other
+        case (.fixed(0), _), (_, .fixed(0)): return .fixed(0)
+        case (.fixed, let other): return other * a
+        case (.product(let inner, .fixed(let x)), .fixed(let y)):
+            let (product, overflow) = x.multipliedReportingOverflow(by: y)
+            return overflow ? .product(a, b) : inner * .fixed(product)
+        case (.product(let inner, .fixed(let x)), let other): return (inner * other) * .fixed(x)
+        default: return .product(a, b)
         }
     }
 
+    /// - Precondition: `n` is positive.
     public func floorDivided(by n: Int) -> Dim {
         if n == 1 { return self }
-        if case .fixed(let x) = self { return .fixed(Int((Double(x) / Double(n)).rounded(.down))) }
+        if case .fixed(let x) = self { return .fixed(Self.floorQuotient(x, n)) }
         if case .product(let inner, .fixed(let x)) = self, x % n == 0 { return inner * .fixed(x / n) }
         return .floorQuotient(self, n)
     }
 
+    /// - Precondition: `n` is positive.
     public func ceilDivided(by n: Int) -> Dim {
         if n == 1 { return self }
-        if case .fixed(let x) = self { return .fixed(Int((Double(x) / Double(n)).rounded(.up))) }
+        if case .fixed(let x) = self { return .fixed(Self.ceilQuotient(x, n)) }
         if case .product(let inner, .fixed(let x)) = self, x % n == 0 { return inner * .fixed(x / n) }
         return .ceilQuotient(self, n)
     }
+
+    private static func floorQuotient(_ x: Int, _ n: Int) -> Int { x / n - (x % n < 0 ? 1 : 0) }
+    private static func ceilQuotient(_ x: Int, _ n: Int) -> Int { x / n + (x % n > 0 ? 1 : 0) }
 
     public func atLeast(_ bound: Int) -> Dim {
         if case .fixed(let x) = self { return .fixed(max(x, bound)) }
@@ -83,11 +98,9 @@ public indirect enum Dim: Hashable, Sendable {
             case .sum(let a, let b): return try checked(go(a).addingReportingOverflow(go(b)))
             case .product(let a, let b): return try checked(go(a).multipliedReportingOverflow(by: go(b)))
             case .floorQuotient(let a, let n):
-                let x = try go(a)
-                return x >= 0 ? x / n : -((-x + n - 1) / n)
+                return Self.floorQuotient(try go(a), n)
             case .ceilQuotient(let a, let n):
-                let x = try go(a)
-                return x >= 0 ? (x + n - 1) / n : -(-x / n)
+                return Self.ceilQuotient(try go(a), n)
             case .maximum(let a, let n): return max(try go(a), n)
             }
         }

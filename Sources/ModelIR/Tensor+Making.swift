@@ -1,5 +1,5 @@
 extension Tensor {
-    /// A tensor of `dtype` from numbers that it can hold; floats are rounded to nearest even, integers are truncated.
+    /// A tensor of `dtype` from numbers that it can hold (`DType.holds`); floats are rounded to nearest even.
     public init(_ values: [Double], dtype: DType, shape: [Int]) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(values.count * dtype.size)
@@ -7,7 +7,7 @@ extension Tensor {
         for value in values {
             switch dtype {
             case .bool: append(UInt8(value == 0 ? 0 : 1))
-            case .u8, .f8e4m3, .f8e5m2: append(UInt8(clamping: Int64(value)))
+            case .u8: append(UInt8(clamping: Int64(value)))
             case .u16: append(UInt16(clamping: Int64(value)))
             case .u32: append(UInt32(clamping: Int64(value)))
             case .u64: append(UInt64(value))
@@ -15,14 +15,35 @@ extension Tensor {
             case .i16: append(Int16(clamping: Int64(value)))
             case .i32: append(Int32(clamping: Int64(value)))
             case .i64: append(Int64(value))
-            case .f16: append(encodeFloat16(Float(value)))
-            case .bf16: append(encodeBFloat16(Float(value)))
+            case .f8e4m3: append(UInt8(encodeSmallFloat(value, exponentBits: 4, fractionBits: 3, hasInfinity: false)))
+            case .f8e5m2: append(UInt8(encodeSmallFloat(value, exponentBits: 5, fractionBits: 2)))
+            case .f16: append(encodeSmallFloat(value, exponentBits: 5, fractionBits: 10))
+            case .bf16: append(encodeSmallFloat(value, exponentBits: 8, fractionBits: 7))
             case .f32: append(Float(value))
             case .f64: append(value)
             }
         }
         self.init(dtype: dtype, shape: shape, bytes: bytes)
     }
+}
+
+/// A float of at most 16 bits, to nearest even, rounded once. Overflow gives infinity, or NaN where there is none (OCP e4m3).
+func encodeSmallFloat(_ value: Double, exponentBits: Int, fractionBits: Int, hasInfinity: Bool = true) -> UInt16 {
+    let sign = value.sign == .minus ? UInt16(1) << (exponentBits + fractionBits) : 0
+    let top = (UInt16(1) << exponentBits - 1) << fractionBits
+    let nan = hasInfinity ? top | UInt16(1) << (fractionBits - 1) : top | (UInt16(1) << fractionBits - 1)
+    if value.isNaN { return sign | nan }
+    let overflow = hasInfinity ? top : nan
+    if value.isInfinite { return sign | overflow }
+    if value == 0 { return sign }
+    let bias = 1 << (exponentBits - 1) - 1
+    let exponent = max(Int(value.exponent), 1 - bias)
+    guard exponent <= bias + 1 else { return sign | overflow }
+    // In units of the last place the fraction is a whole number, and a carry out of it goes into the exponent by itself.
+    let unit = Double(sign: .plus, exponent: exponent - fractionBits, significand: 1)
+    let fraction = Int((value.magnitude / unit).rounded(.toNearestOrEven))
+    let bits = (exponent + bias - 1) << fractionBits + fraction
+    return sign | (bits < Int(overflow) ? UInt16(bits) : overflow)
 }
 
 /// Binary32 to IEEE 754 binary16, to nearest even; overflow gives infinity.

@@ -2,4 +2,5 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "CKMath.h"
 #include "CKPlanes.h"

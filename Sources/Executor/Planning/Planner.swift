@@ -15,16 +15,16 @@ public enum Planner {
             let shapes = graph.inputs.map { "\($0.name) \(inputShapes[$0.name] ?? [])" }.joined(separator: ", ")
             throw InputError("inputs don't fit the model: \(error) (inputs: \(shapes))")
         }
-        var bufferBytes: Double
+        var bufferBytes = program.referencePeakBytes()
         var parameterBytes = 0.0
-        switch options.backend {
-        case .reference:
-            bufferBytes = program.referencePeakBytes()
-        case .fast:
-            bufferBytes = program.referencePeakBytes()
-            for parameter in program.parameters { parameterBytes += Double(program.types[parameter.value].count) * 4 }
+        var layout: FastLayout?
+        // Past this the fast backend's offsets might not fit an Int; the reference backend's total says enough.
+        if options.backend == .fast && bufferBytes < 0x1p50 {
+            let placed = FastLayout(program)
+            (bufferBytes, parameterBytes) = (Double(placed.arenaBytes) + Double(placed.scratchBytes), placed.constantBytes)
+            layout = placed
         }
-        guard bufferBytes + parameterBytes <= Double(options.maxMemory) else {
+        guard bufferBytes + parameterBytes <= min(Double(options.maxMemory), 0x1p50) else {
             throw UnsupportedError(
                 "running this takes \(megabytes(bufferBytes)) of buffers and \(megabytes(parameterBytes)) of parameters, "
                     + "more than the memory limit of \(megabytes(Double(options.maxMemory)))")
@@ -32,7 +32,7 @@ public enum Planner {
         return Plan(
             graph: graph, options: options, dimensions: dimensions, bufferBytes: UInt64(bufferBytes),
             parameterBytes: UInt64(parameterBytes),
-            operations: UInt64(min(program.operations(), 0x1p63)), program: program)
+            operations: UInt64(min(program.operations(), 0x1p63)), program: program, layout: layout)
     }
 
     private static func megabytes(_ bytes: Double) -> String {

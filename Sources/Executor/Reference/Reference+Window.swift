@@ -1,7 +1,7 @@
 import ModelIR
 
 /// Positions of a window over the spatial dimensions [n...] of [batch, n..., channels], in elements of one channel.
-private struct WindowWalk {
+struct WindowWalk {
     /// Spatial sizes of the input and of the output.
     let input: [Int]
     let output: [Int]
@@ -21,6 +21,21 @@ private struct WindowWalk {
             Window.padBefore(n: input[$0], k: sizes[$0], s: strides[$0], d: dilations[$0], padding: padding)
         }
         self.inputStrides = contiguousStrides(input)
+    }
+
+    /// Shapes with batch and channels.
+    init(_ convolution: Convolution, input: [Int], kernel: [Int], output: [Int]) {
+        self.init(
+            input: Array(input.dropFirst().dropLast()), output: Array(output.dropFirst().dropLast()), sizes: Array(kernel.dropLast(2)),
+            strides: convolution.strides, dilations: convolution.dilations, padding: convolution.padding)
+    }
+
+    /// Shapes with batch and channels.
+    init(_ pool: Pool, input: [Int], output: [Int]) {
+        self.init(
+            input: Array(input.dropFirst().dropLast()), output: Array(output.dropFirst().dropLast()), sizes: pool.sizes,
+            strides: pool.strides,
+            dilations: [Int](repeating: 1, count: pool.sizes.count), padding: pool.padding)
     }
 
     /// Calls `body(output position, window position, input position)` for every pair that lies inside the input, outputs in order.
@@ -61,9 +76,7 @@ extension Reference {
         -> ReferenceArray
     {
         let spatial = convolution.strides.count
-        let walk = WindowWalk(
-            input: Array(x.shape[1...spatial]), output: Array(type.shape[1...spatial]), sizes: Array(kernel.shape[..<spatial]),
-            strides: convolution.strides, dilations: convolution.dilations, padding: convolution.padding)
+        let walk = WindowWalk(convolution, input: x.shape, kernel: kernel.shape, output: type.shape)
         let (channels, groupChannels, outputs) = (x.shape[spatial + 1], kernel.shape[spatial], kernel.shape[spatial + 1])
         let groupOutputs = outputs / convolution.groups
         let (inputSize, outputSize) = (walk.input.reduce(1, *) * channels, walk.output.reduce(1, *) * outputs)
@@ -93,9 +106,7 @@ extension Reference {
 
     static func pool(_ pool: Pool, _ x: ReferenceArray, _ type: ConcreteType) -> ReferenceArray {
         let spatial = pool.sizes.count
-        let walk = WindowWalk(
-            input: Array(x.shape[1...spatial]), output: Array(type.shape[1...spatial]), sizes: pool.sizes, strides: pool.strides,
-            dilations: [Int](repeating: 1, count: spatial), padding: pool.padding)
+        let walk = WindowWalk(pool, input: x.shape, output: type.shape)
         let channels = x.shape[spatial + 1]
         let (inputSize, positions) = (walk.input.reduce(1, *) * channels, walk.output.reduce(1, *))
         let values = x.doubles

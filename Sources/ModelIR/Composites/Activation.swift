@@ -45,7 +45,8 @@ public enum Activation: Hashable, Sendable {
     case softmax
     /// Along the last axis.
     case logSoftmax
-    /// Projection on the simplex along the last axis (Martins and Astudillo 2016, algorithm 1).
+    /// As Keras 3 computes it along the last axis (`keras/src/backend/tensorflow/nn.py`): max(x - tau, 0) with tau = (sum of the cumulative sums over
+    /// the support - 1) / size of the support. Martins and Astudillo 2016 take the last cumulative sum alone; the two agree for a support of one.
     case sparsemax
     /// Gated linear unit: the last axis is halved, a * sigmoid(b).
     case glu
@@ -113,14 +114,16 @@ extension Activation {
             let sum = row.reduce(0) { $0 + exp($1 - top) }
             return row.map { self == .softmax ? exp($0 - top) / sum : $0 - top - log(sum) }
         case .sparsemax:
-            let sorted = row.sorted(by: >)
             var sum = 0.0
-            var threshold = 0.0
-            for (i, value) in sorted.enumerated() {
+            var sumOfSums = 0.0
+            var count = 0.0
+            for (i, value) in row.sorted(by: >).enumerated() {
                 sum += value
-                guard 1 + Double(i + 1) * value > sum else { break }
-                threshold = (sum - 1) / Double(i + 1)
+                guard value - (sum - 1) / Double(i + 1) > 0 else { continue }
+                sumOfSums += sum
+                count += 1
             }
+            let threshold = (sumOfSums - 1) / count
             return row.map { max($0 - threshold, 0) }
         case .glu:
             let half = row.count / 2
@@ -138,6 +141,9 @@ extension Activation {
         var types = try inferUnaryFloat(inputs, "\(self)", axis: isElementwise ? nil : -1)
         if self == .glu {
             let rank = types[0].shape.rank
+            if let width = types[0].shape[-1].fixedValue, width % 2 != 0 {
+                throw GraphError("glu can't halve the last axis of \(types[0].shape)")
+            }
             types[0].shape.dims[rank - 1] = types[0].shape.dims[rank - 1].floorDivided(by: 2)
         }
         return types

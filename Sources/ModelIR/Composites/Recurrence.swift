@@ -14,7 +14,8 @@ public struct Recurrence: Hashable, Sendable {
         case simple
         /// Gates i, f, c, o: c' = f * c + i * act(..), h' = o * act(c').
         case lstm
-        /// Gates z, r, h: h' = z * h + (1 - z) * candidate. resetAfter: candidate = act(x W + b_i + r * (h U + b_r)), else act(x W + b + (r * h) U).
+        /// Gates z, r, h: h' = z * h + (1 - z) * candidate. resetAfter: candidate = act(x W + b_i + r * (h U + b_r)),
+        /// else act(x W + b + (r * h) U).
         case gru(resetAfter: Bool)
 
         /// Blocks of `units` columns in the kernels.
@@ -86,15 +87,14 @@ public struct Recurrence: Hashable, Sendable {
                 zip(inputs[index].shape.dims, shape.dims).allSatisfy({ $0.equals($1) != false })
             else { throw GraphError("\(name)'s \(what) has shape \(inputs[index].shape), not \(shape)") }
         }
-        let width = Dim.fixed(gates * units)
+        let width = Dim.fixed(gates) * .fixed(units)
         try require(1, "kernel", [x.shape[2], width])
         try require(2, "recurrent kernel", [.fixed(units), width])
         if let biasIndex { try require(biasIndex, "bias", cell == .gru(resetAfter: true) ? [2, width] : [width]) }
         if let maskIndex {
             try require(maskIndex, "mask", [x.shape[0], x.shape[1]])
-            guard inputs[maskIndex].dtype == .bool else {
-                throw GraphError("\(name)'s mask is \(inputs[maskIndex].dtype.rawValue), not bool")
-            }
+            let dtype = inputs[maskIndex].dtype
+            guard dtype == .bool else { throw GraphError("\(name)'s mask is \(dtype.rawValue), not bool") }
         }
         if let firstStateIndex {
             for i in 0..<cell.stateCount { try require(firstStateIndex + i, "initial state", [x.shape[0], .fixed(units)]) }

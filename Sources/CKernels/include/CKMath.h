@@ -1,0 +1,75 @@
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// Element-wise mathematics, row kernels and recurrent cells in f32, for the instruction sets of the machine, chosen at run time.
+// All of them run on the calling thread; results differ between instruction sets by the fusing of multiply and add.
+
+// Activations; parameters a, b, c as ck_activation says.
+enum {
+    CK_LINEAR, CK_RELU, CK_RELU6, CK_RECTIFIER, CK_LEAKY_RELU, CK_ELU, CK_CELU, CK_SELU, CK_SIGMOID, CK_HARD_SIGMOID, CK_TANH,
+    CK_HARD_TANH, CK_TANH_SHRINK, CK_SOFTPLUS, CK_SOFTSIGN, CK_EXPONENTIAL, CK_SILU, CK_HARD_SILU, CK_MISH, CK_GELU, CK_GELU_TANH,
+    CK_LOG_SIGMOID, CK_SQUAREPLUS, CK_SOFT_SHRINK, CK_HARD_SHRINK, CK_THRESHOLD, CK_SPARSE_PLUS, CK_SPARSE_SIGMOID
+};
+
+// rectifier: a slope, b threshold, c maximum; leaky: a slope; elu, celu: a alpha; hard sigmoid: a slope, b offset; squareplus: a;
+// soft and hard shrink: a; threshold: a threshold, b value.
+typedef struct {
+    int kind;
+    float a, b, c;
+} ck_activation;
+
+enum { CK_EXP, CK_TANH_OF, CK_ERF, CK_SQRT, CK_RSQRT, CK_RECIPROCAL, CK_NEGATE, CK_ABSOLUTE, CK_SIGN, CK_FLOOR, CK_CEIL, CK_ROUND };
+enum { CK_ADD, CK_SUBTRACT, CK_MULTIPLY, CK_DIVIDE, CK_MAXIMUM, CK_MINIMUM };
+enum { CK_SUM, CK_GREATEST, CK_LEAST };
+
+enum { CK_SIMPLE, CK_LSTM, CK_GRU_RESET_AFTER, CK_GRU_RESET_BEFORE };
+
+// A recurrent layer over all time steps. Units come in blocks of 16; `gates` is the number of gates of the cell (1, 4, 3, 3).
+typedef struct {
+    int cell;
+    ck_activation activation, recurrent_activation;
+    size_t batch, time, units, blocks;
+    // Recurrent weights: [block][unit of the state][gate][16], columns past `units` zero.
+    const float *weights;
+    // Recurrent bias [block][gate][16], or NULL.
+    const float *recurrent_bias;
+    // x W + b: [batch][time][block][gate][16].
+    const float *inputs;
+    // [batch][time], or NULL: a step of a row with 0 leaves its state.
+    const uint8_t *mask;
+    int goes_backwards, zeroes_masked_output;
+    // Two buffers [batch][blocks * 16] each, used in turn; the first holds the initial state.
+    float *hidden[2];
+    // LSTM: cell state [batch][blocks * 16]. GRU with reset before: update gate, of the same size. Else NULL.
+    float *memory;
+    // GRU with reset before: reset gate times state, same size. Else NULL.
+    float *scratch;
+    // [batch][time][units] in the order of walking.
+    float *output;
+} ck_recurrence;
+
+typedef struct {
+    void (*activate)(ck_activation f, size_t n, const float *x, float *y);
+    void (*unary)(int function, size_t n, const float *x, float *y);
+    // Steps are 0 (one element for all) or 1.
+    void (*binary)(int function, size_t n, const float *a, int a_step, const float *b, int b_step, float *y);
+    float (*reduce)(int reduction, size_t n, const float *x);
+    // y = y op x, element by element.
+    void (*fold)(int reduction, size_t n, const float *x, float *y);
+    // Rows of n elements.
+    void (*softmax)(size_t rows, size_t n, const float *x, float *y);
+    void (*log_softmax)(size_t rows, size_t n, const float *x, float *y);
+    // scale and offset may be NULL; uses_rms leaves the mean in.
+    void (*layer_norm)(size_t rows, size_t n, const float *x, const float *scale, const float *offset, float epsilon, int uses_rms, float *y);
+    // y = x * scale + offset, both [n], for every row.
+    void (*scale_rows)(size_t rows, size_t n, const float *x, const float *scale, const float *offset, float *y);
+    // The part of a recurrence that `thread` of `threads` has; `barrier` waits for all of them. The last hidden state is in hidden[time % 2].
+    void (*recurrence)(const ck_recurrence *r, size_t thread, size_t threads, void (*barrier)(void));
+} ck_math;
+
+// The table of the best instruction set, or of the one that ck_math_level has set.
+const ck_math *ck_math_table(void);
+
+// For tests: 0 baseline, 1 AVX2 and FMA, 2 AVX-512, -1 the best there is (the default). Returns the level in force.
+int ck_math_level(int level);

@@ -1,0 +1,67 @@
+// f32 mathematics for each instruction set, chosen at run time.
+#pragma clang diagnostic ignored "-Wpsabi"
+#include "CKMath.h"
+#include <string.h>
+
+#define CK_NAME2(name, suffix) name##suffix
+#define CK_NAME1(name, suffix) CK_NAME2(name, suffix)
+#define CK_NAME(name) CK_NAME1(name, CK_SUFFIX)
+
+// Rows that share what is read of recurrent weights: as many as the registers hold.
+#define CK_SUFFIX _base
+#define CK_ROWS 1
+#include "math.inc"
+#include "recurrence.inc"
+#undef CK_SUFFIX
+#undef CK_ROWS
+
+#if defined(__x86_64__)
+#define CK_SUFFIX _avx2
+#define CK_ROWS 1
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi2"), min_vector_width(256))), apply_to = function)
+#include "math.inc"
+#include "recurrence.inc"
+#pragma clang attribute pop
+#undef CK_SUFFIX
+#undef CK_ROWS
+
+#define CK_SUFFIX _avx512
+#define CK_ROWS 4
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"), min_vector_width(512))), apply_to = function)
+#include "math.inc"
+#include "recurrence.inc"
+#pragma clang attribute pop
+#undef CK_SUFFIX
+#undef CK_ROWS
+#endif
+
+static int best_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return 1;
+#endif
+    return 0;
+}
+
+// -1: not chosen yet. Two threads may both choose: they choose the same.
+static int chosen_level = -1;
+
+const ck_math *ck_math_table(void) {
+    int level = __atomic_load_n(&chosen_level, __ATOMIC_RELAXED);
+    if (level < 0) level = ck_math_level(-1);
+#if defined(__x86_64__)
+    if (level == 2) return &table_avx512;
+    if (level == 1) return &table_avx2;
+#endif
+    return &table_base;
+}
+
+int ck_math_level(int level) {
+    int best = best_level();
+    if (level < 0 || level > best) level = best;
+    __atomic_store_n(&chosen_level, level, __ATOMIC_RELAXED);
+    return level;
+}

@@ -1,0 +1,119 @@
+import ModelIR
+
+/// How the fast backend stores an element.
+enum StorageKind: Hashable, Sendable {
+    /// f32, for every float dtype.
+    case float
+    /// i64, for every integer dtype.
+    case integer
+    /// One byte, 0 or 1.
+    case bool
+
+    init(_ dtype: DType) { self = dtype.isFloat ? .float : dtype == .bool ? .bool : .integer }
+
+    /// Bytes of one element.
+    var size: Int {
+        switch self {
+        case .float: 4
+        case .integer: 8
+        case .bool: 1
+        }
+    }
+}
+
+/// Memory aligned to a cache line, freed with its last view.
+final class Allocation {
+    let pointer: UnsafeMutableRawPointer
+    let byteCount: Int
+
+    init(byteCount: Int) {
+        self.byteCount = byteCount
+        // 64 more than asked, so that a vector that starts at the last element stays inside.
+        pointer = UnsafeMutableRawPointer.allocate(byteCount: byteCount + 64, alignment: 64)
+    }
+
+    deinit { pointer.deallocate() }
+}
+
+/// A value's elements in memory: at a fixed place, so that kernels are prepared once with their pointers.
+struct BufferView {
+    let pointer: UnsafeMutableRawPointer
+    let type: ConcreteType
+    /// Written before any run and never again: a parameter, or what is computed from parameters alone.
+    let isConstant: Bool
+    /// Keeps the memory alive as long as a kernel holds the view.
+    let owner: AnyObject
+
+    var kind: StorageKind { StorageKind(type.dtype) }
+    var shape: [Int] { type.shape }
+    var count: Int { type.count }
+    var byteCount: Int { count * kind.size }
+    var floats: UnsafeMutablePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
+    var integers: UnsafeMutablePointer<Int64> { pointer.assumingMemoryBound(to: Int64.self) }
+    var flags: UnsafeMutablePointer<UInt8> { pointer.assumingMemoryBound(to: UInt8.self) }
+
+    /// New memory for a value.
+    init(allocating type: ConcreteType, isConstant: Bool) {
+        let allocation = Allocation(byteCount: type.count * StorageKind(type.dtype).size)
+        self.init(pointer: allocation.pointer, type: type, isConstant: isConstant, owner: allocation)
+    }
+
+    init(pointer: UnsafeMutableRawPointer, type: ConcreteType, isConstant: Bool, owner: AnyObject) {
+        self.pointer = pointer
+        self.type = type
+        self.isConstant = isConstant
+        self.owner = owner
+    }
+
+    /// The same elements under another shape.
+    func viewed(as type: ConcreteType) -> BufferView {
+        BufferView(pointer: pointer, type: type, isConstant: isConstant, owner: owner)
+    }
+}
+
+// MARK: - To and from the reference backend's arrays and tensors
+
+extension BufferView {
+    func referenceArray() -> ReferenceArray {
+        switch kind {
+        case .float: ReferenceArray(type, UnsafeBufferPointer(start: floats, count: count).map { Double($0) })
+        case .integer: ReferenceArray(type, Array(UnsafeBufferPointer(start: integers, count: count)))
+        case .bool: ReferenceArray(type, UnsafeBufferPointer(start: flags, count: count).map { Int64($0) })
+        }
+    }
+
+    func store(_ array: ReferenceArray) {
+        switch array.elements {
+        case .real(let values): for (i, value) in values.enumerated() { floats[i] = Float(value) }
+        case .integer(let values):
+            if kind == .bool {
+                for (i, value) in values.enumerated() { flags[i] = value == 0 ? 0 : 1 }
+            } else {
+                for (i, value) in values.enumerated() { integers[i] = value }
+            }
+        }
+    }
+
+    /// A user's tensor, whose dtype and elements have been checked.
+    func store(input tensor: Tensor, name: String) throws {
+        if kind == .float && tensor.dtype == .f32 {
+            try tensor.storage.read(into: UnsafeMutableRawBufferPointer(start: pointer, count: byteCount), at: 0)
+        } else {
+            store(try ReferenceArray(input: name, tensor, type))
+        }
+    }
+
+    /// The tensor of an output: f32, or the graph's own dtype for integers and bool.
+    func outputTensor() -> Tensor {
+        switch kind {
+        case .float: Tensor(Array(UnsafeBufferPointer(start: floats, count: count)), shape: shape)
+        case .integer: integerTensor(Array(UnsafeBufferPointer(start: integers, count: count)), type)
+        case .bool: Tensor(dtype: .bool, shape: shape, bytes: Array(UnsafeBufferPointer(start: flags, count: count)))
+        }
+    }
+
+    /// The tensor of a captured value: f32, i64 or bool.
+    func capturedTensor() -> Tensor {
+        kind == .integer ? Tensor(Array(UnsafeBufferPointer(start: integers, count: count)), shape: shape) : outputTensor()
+    }
+}

@@ -1,0 +1,105 @@
+import ByteIO
+import ModelIR
+
+/// A plan made runnable: parameters in place, constants computed, weights packed, one kernel per node.
+final class FastProgram {
+    private struct Step {
+        let kernel: Kernel
+        /// Values that it brings about, reshapes included.
+        let outputs: [Int]
+    }
+
+    private let plan: Plan
+    private let team: ThreadTeam
+    private let engine: MatmulEngine
+    private let arena: Allocation
+    private var steps: [Step] = []
+    /// Inputs, and everything that steps compute; constants only where they are outputs of the model or of a layer.
+    private var views: [Int: BufferView] = [:]
+
+    init(_ plan: Plan, _ layout: FastLayout, _ parameters: any ParameterSource) throws {
+        self.plan = plan
+        team = ThreadTeam(count: plan.options.threadCount)
+        team.adopt()
+        engine = try MatmulEngine()
+        arena = Allocation(byteCount: layout.arenaBytes)
+        let scratch = Allocation(byteCount: layout.scratchBytes)
+        let (graph, types) = (layout.graph, layout.graph.types)
+
+        var all = [BufferView?](repeating: nil, count: types.count)
+        for parameter in graph.parameters {
+            all[parameter.value] = try Self.load(parameters.tensor(parameter.name, type: types[parameter.value]), types[parameter.value])
+        }
+        for (value, type) in types.enumerated() where layout.roots[value] == value && all[value] == nil {
+            if layout.isConstant[value] {
+                all[value] = BufferView(allocating: type, isConstant: true)
+            } else if let offset = layout.offsets[value] {
+                all[value] = BufferView(pointer: arena.pointer + offset, type: type, isConstant: false, owner: arena)
+            }
+        }
+        func view(_ value: Int) throws -> BufferView {
+            guard let root = all[layout.roots[value]] else { throw GraphError("value %\(value) has no place") }
+            return root.viewed(as: types[value])
+        }
+        for node in graph.nodes {
+            let isView = layout.roots[node.outputs[0]] != node.outputs[0]
+            let isConstant = layout.isConstant[node.outputs[0]]
+            let request = KernelRequest(
+                node: node, inputs: try node.inputs.map(view), outputs: try node.outputs.map(view), team: team, engine: engine,
+                scratch: scratch, isRepeated: plan.options.isRepeated)
+            if isConstant {
+                if !isView { try makeKernel(request)() }
+            } else {
+                steps.append(Step(kernel: isView ? {} : try makeKernel(request), outputs: node.outputs))
+                for (output, view) in zip(node.outputs, request.outputs) { views[output] = view }
+            }
+        }
+        let named = plan.graph.outputs + plan.graph.layerOutputs
+        for value in graph.inputs + graph.outputs + named.map(\.value.index) { views[value] = try view(value) }
+    }
+
+    /// A parameter's elements: in the file's mapping where they lie there as f32, else in memory of their own.
+    private static func load(_ tensor: Tensor, _ type: ConcreteType) throws -> BufferView {
+        if type.dtype.isFloat, tensor.dtype == .f32, let region = tensor.storage.region, region.store.fileDescriptor != nil {
+            let mapped = region.withBytes { $0.baseAddress }
+            if let mapped, Int(bitPattern: mapped) % 4 == 0 {
+                return BufferView(pointer: UnsafeMutableRawPointer(mutating: mapped), type: type, isConstant: true, owner: region.store)
+            }
+        }
+        let view = BufferView(allocating: type, isConstant: true)
+        if type.dtype.isFloat && tensor.dtype == .f32 {
+            try tensor.storage.read(into: UnsafeMutableRawBufferPointer(start: view.pointer, count: view.byteCount), at: 0)
+        } else if type.dtype.isFloat {
+            try tensor.floats().withUnsafeBytes {
+                view.pointer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(view.pointer), byteCount: $0.count)
+            }
+        } else {
+            view.store(try ReferenceArray(type, tensor))
+        }
+        return view
+    }
+
+    /// One forward pass; `wanted` values are copied out as they come to be.
+    func run(_ inputs: [String: Tensor], wanted: Set<Int>) throws -> (outputs: [Tensor], captured: [Int: Tensor]) {
+        // Per calling thread, and another thread may be calling now.
+        team.adopt()
+        var captured: [Int: Tensor] = [:]
+        for input in plan.graph.inputs {
+            guard let tensor = inputs[input.name], let view = views[input.value.index] else { continue }
+            try view.store(input: tensor, name: input.name)
+            if wanted.contains(input.value.index) { captured[input.value.index] = view.capturedTensor() }
+        }
+        for step in steps {
+            try step.kernel()
+            guard !wanted.isEmpty else { continue }
+            for value in step.outputs where wanted.contains(value) { captured[value] = views[value]?.capturedTensor() }
+        }
+        for value in wanted where captured[value] == nil {
+            guard let view = views[value] else {
+                throw UnsupportedError("value %\(value) follows from parameters alone and isn't kept by the fast backend")
+            }
+            captured[value] = view.capturedTensor()
+        }
+        return (plan.graph.outputs.compactMap { views[$0.value.index]?.outputTensor() }, captured)
+    }
+}

@@ -1,0 +1,144 @@
+import CKernels
+import COneDNN
+import ModelIR
+
+/// Recurrent layers: one matmul for the inputs of all time steps, then a loop over time in which each thread has its blocks of 16 units
+/// from the recurrent product to the new state, and their weights in its own cache.
+enum RecurrenceKernels: KernelFamily {
+    /// Sizes of one layer; units are padded to blocks of 16.
+    private struct Sizes {
+        let (batch, time, features, units, gates): (Int, Int, Int, Int, Int)
+        var blocks: Int { (units + 15) / 16 }
+        /// Columns of the padded kernels.
+        var width: Int { blocks * gates * 16 }
+        /// Units, padded.
+        var pitch: Int { blocks * 16 }
+
+        init(_ recurrence: Recurrence, x: [Int], recurrent: [Int]) {
+            (batch, time, features) = (x[0], x[1], x[2])
+            (units, gates) = (recurrent[0], recurrence.cell.gateCount)
+        }
+
+        /// Floats of work space: the inputs' products, two hidden states, cell state or update gate, reset state.
+        var scratchCount: Int { batch * time * width + 4 * batch * pitch }
+    }
+
+    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType]) -> Int {
+        guard case .composite(.recurrence(let recurrence)) = node.op else { return 0 }
+        return Sizes(recurrence, x: types[node.inputs[0]].shape, recurrent: types[node.inputs[2]].shape).scratchCount * 4
+    }
+
+    static func kernel(_ request: KernelRequest) throws -> Kernel? {
+        guard case .composite(.recurrence(let recurrence)) = request.node.op else { return nil }
+        let (x, sequence) = (request.inputs[0], request.outputs[0])
+        let sizes = Sizes(recurrence, x: x.shape, recurrent: request.inputs[2].shape)
+        let weights = [1, 2].map { request.inputs[$0] } + (recurrence.biasIndex.map { [request.inputs[$0]] } ?? [])
+        guard let activation = ck_activation(recurrence.activation), let gate = ck_activation(recurrence.recurrentActivation),
+            weights.allSatisfy(\.isConstant), sizes.features > 0, sizes.units > 0, sizes.batch > 0
+        else { return nil }
+
+        let bias = recurrence.biasIndex.map { request.inputs[$0].floats }
+        let resetsAfter = recurrence.cell == .gru(resetAfter: true)
+        let kernel = packColumns(request.inputs[1].floats, rows: sizes.features, sizes)
+        let inputBias = bias.map { packColumns($0, rows: 1, sizes) }
+        let recurrentBias = resetsAfter ? bias.map { packColumns($0 + sizes.gates * sizes.units, rows: 1, sizes) } : nil
+        let recurrent = packRecurrent(request.inputs[2].floats, recurrence.cell, sizes)
+
+        let inputs = request.scratch.pointer.assumingMemoryBound(to: Float.self)
+        let states = inputs + sizes.batch * sizes.time * sizes.width
+        let stateCount = sizes.batch * sizes.pitch
+        let mask = recurrence.maskIndex.map { request.inputs[$0] }
+        let initial = recurrence.firstStateIndex.map { Array(request.inputs[$0...]) } ?? []
+        let multiply =
+            try sizes.time == 0
+            ? nil
+            : request.engine.matmul(
+                MatmulShape(m: sizes.batch * sizes.time, k: sizes.features, n: sizes.width), a: x.floats, b: kernel.floats,
+                bias: inputBias?.floats, result: inputs, packsWeights: true)
+        var task = ck_recurrence()
+        task.cell = code(recurrence.cell)
+        (task.activation, task.recurrent_activation) = (activation, gate)
+        (task.batch, task.time, task.units, task.blocks) = (sizes.batch, sizes.time, sizes.units, sizes.blocks)
+        task.weights = UnsafePointer(recurrent.floats)
+        task.recurrent_bias = recurrentBias.map { UnsafePointer($0.floats) }
+        task.inputs = UnsafePointer(inputs)
+        task.mask = mask.map { UnsafePointer($0.flags) }
+        task.goes_backwards = recurrence.goesBackwards ? 1 : 0
+        task.zeroes_masked_output = recurrence.zeroesMaskedOutput ? 1 : 0
+        task.hidden = (states, states + stateCount)
+        task.memory = states + 2 * stateCount
+        task.scratch = states + 3 * stateCount
+        task.output = sequence.floats
+        // A step's work must outweigh a barrier.
+        let work = sizes.batch * sizes.units * sizes.units * sizes.gates
+        let team = ThreadTeam(count: work >= 1 << 16 ? min(request.team.count, sizes.blocks) : 1)
+
+        let held = (recurrent, recurrentBias, inputBias, request.inputs[0], mask, initial, request.outputs, request.scratch)
+        return { [task, held] in
+            try multiply?()
+            states.update(repeating: 0, count: 4 * stateCount)
+            for (source, target) in zip(held.5, [states, states + 2 * stateCount]) {
+                copyRows(source.floats, sizes.units, to: target, sizes.pitch, sizes)
+            }
+            let (run, barrier) = (ck_math_table().pointee.recurrence, on_barrier() ?? {})
+            var task = task
+            withUnsafePointer(to: &task) { task in
+                team.run { thread, threads in run?(task, thread, threads, barrier) }
+            }
+            let last = sizes.time % 2 == 0 ? states : states + stateCount
+            copyRows(last, sizes.pitch, to: held.6[1].floats, sizes.units, sizes)
+            if recurrence.cell == .lstm { copyRows(states + 2 * stateCount, sizes.pitch, to: held.6[2].floats, sizes.units, sizes) }
+        }
+    }
+
+    private static func code(_ cell: Recurrence.Cell) -> Int32 {
+        switch cell {
+        case .simple: Int32(CK_SIMPLE)
+        case .lstm: Int32(CK_LSTM)
+        case .gru(let resetAfter): Int32(resetAfter ? CK_GRU_RESET_AFTER : CK_GRU_RESET_BEFORE)
+        }
+    }
+
+    /// States between padded and dense rows.
+    private static func copyRows(
+        _ source: UnsafeMutablePointer<Float>, _ sourcePitch: Int, to target: UnsafeMutablePointer<Float>, _ targetPitch: Int,
+        _ sizes: Sizes
+    ) {
+        for b in 0..<sizes.batch { (target + b * targetPitch).update(from: source + b * sourcePitch, count: sizes.units) }
+    }
+
+    /// [rows, gate, unit] as [rows][block][gate][16], zeros past the last unit.
+    private static func packColumns(_ source: UnsafeMutablePointer<Float>, rows: Int, _ sizes: Sizes) -> BufferView {
+        let packed = BufferView(allocating: ConcreteType(dtype: .f32, shape: [rows, sizes.width]), isConstant: true)
+        packed.floats.update(repeating: 0, count: packed.count)
+        for row in 0..<rows {
+            for gate in 0..<sizes.gates {
+                let from = source + (row * sizes.gates + gate) * sizes.units
+                for unit in 0..<sizes.units {
+                    packed.floats[row * sizes.width + (unit / 16 * sizes.gates + gate) * 16 + unit % 16] = from[unit]
+                }
+            }
+        }
+        return packed
+    }
+
+    /// [units, gate, unit] as [block][state's unit][gate][16]; for a GRU with reset before, the first two gates of all blocks, then the candidate.
+    private static func packRecurrent(_ source: UnsafeMutablePointer<Float>, _ cell: Recurrence.Cell, _ sizes: Sizes) -> BufferView {
+        let packed = BufferView(allocating: ConcreteType(dtype: .f32, shape: [sizes.units, sizes.width]), isConstant: true)
+        packed.floats.update(repeating: 0, count: packed.count)
+        let parts = cell == .gru(resetAfter: false) ? [0..<2, 2..<3] : [0..<sizes.gates]
+        var target = packed.floats
+        for part in parts {
+            for block in 0..<sizes.blocks {
+                for row in 0..<sizes.units {
+                    for gate in part {
+                        let from = source + (row * sizes.gates + gate) * sizes.units + block * 16
+                        target.update(from: from, count: min(16, sizes.units - block * 16))
+                        target += 16
+                    }
+                }
+            }
+        }
+        return packed
+    }
+}

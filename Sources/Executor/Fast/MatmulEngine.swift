@@ -1,0 +1,185 @@
+import ByteIO
+import COneDNN
+
+/// oneDNN's CPU engine, and the matmul primitives made so far: one per shape, for making one takes up to 2 milliseconds.
+final class MatmulEngine {
+    private var engine: dnnl_engine_t?
+    private(set) var stream: dnnl_stream_t?
+    private var primitives: [MatmulShape: MatmulPrimitive] = [:]
+
+    /// - Throws: `UnsupportedError` if oneDNN has no CPU engine.
+    init() throws {
+        try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "create a CPU engine")
+        try check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "create a stream")
+    }
+
+    deinit {
+        primitives = [:]
+        if let stream { dnnl_stream_destroy(stream) }
+        if let engine { dnnl_engine_destroy(engine) }
+    }
+
+    /// The primitive for a shape; its number of threads is that of the calling thread's team when it is made.
+    func primitive(_ shape: MatmulShape) throws -> MatmulPrimitive {
+        if let known = primitives[shape] { return known }
+        let made = try MatmulPrimitive(shape, engine: engine)
+        primitives[shape] = made
+        return made
+    }
+
+    /// A matmul with fixed operands.
+    /// - Parameter packsWeights: copy b into the layout that the primitive likes best, once; b must be constant and its own memory isn't needed then.
+    func matmul(
+        _ shape: MatmulShape, a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>? = nil,
+        result: UnsafeMutablePointer<Float>, packsWeights: Bool
+    ) throws -> Matmul {
+        var shape = shape
+        shape.hasBias = bias != nil
+        shape.isPacked = packsWeights
+        let primitive = try primitive(shape)
+        guard packsWeights, let wanted = on_weights_md(primitive.descriptor) else {
+            return try Matmul(primitive, engine, stream, weights: primitive.weights, a, b, bias, result, packed: nil)
+        }
+        let packed = Allocation(byteCount: on_md_size(wanted))
+        try reorder(b, primitive.weights, to: packed.pointer, wanted)
+        return try Matmul(
+            primitive, engine, stream, weights: wanted, a, packed.pointer.assumingMemoryBound(to: Float.self), bias, result, packed: packed)
+    }
+
+    private func reorder(_ source: UnsafeMutablePointer<Float>, _ from: on_md, to target: UnsafeMutableRawPointer, _ layout: on_md) throws {
+        var descriptor: dnnl_primitive_desc_t?
+        try check(on_reorder_pd(&descriptor, from, layout, engine), "describe a reorder")
+        defer { dnnl_primitive_desc_destroy(descriptor) }
+        var primitive: dnnl_primitive_t?
+        try check(dnnl_primitive_create(&primitive, descriptor), "create a reorder")
+        defer { dnnl_primitive_destroy(primitive) }
+        var (input, output): (dnnl_memory_t?, dnnl_memory_t?)
+        try check(on_memory(&input, from, engine, source), "describe memory")
+        defer { dnnl_memory_destroy(input) }
+        try check(on_memory(&output, layout, engine, target), "describe memory")
+        defer { dnnl_memory_destroy(output) }
+        let arguments = [dnnl_exec_arg_t(arg: DNNL_ARG_SRC, memory: input), dnnl_exec_arg_t(arg: DNNL_ARG_DST, memory: output)]
+        try check(dnnl_primitive_execute(primitive, stream, 2, arguments), "reorder weights")
+        try check(dnnl_stream_wait(stream), "reorder weights")
+    }
+}
+
+/// Sizes and strides of c [batch, m, n] = a [batch, m, k] x b [batch, k, n] + bias [n], in elements.
+struct MatmulShape: Hashable {
+    var batch = 1
+    var (m, k, n): (Int, Int, Int)
+    /// Per batch, row and column.
+    var aStrides: [Int]
+    var bStrides: [Int]
+    var cStrides: [Int]
+    var hasBias = false
+    var isPacked = false
+
+    /// Dense, row-major operands.
+    init(batch: Int = 1, m: Int, k: Int, n: Int) {
+        self.batch = batch
+        (self.m, self.k, self.n) = (m, k, n)
+        aStrides = [m * k, k, 1]
+        bStrides = [k * n, n, 1]
+        cStrides = [m * n, n, 1]
+    }
+
+    static func == (a: MatmulShape, b: MatmulShape) -> Bool {
+        a.batch == b.batch && a.m == b.m && a.k == b.k && a.n == b.n && a.aStrides == b.aStrides && a.bStrides == b.bStrides
+            && a.cStrides == b.cStrides && a.hasBias == b.hasBias && a.isPacked == b.isPacked
+    }
+
+    func hash(into hasher: inout Hasher) {
+        for value in [batch, m, k, n] { hasher.combine(value) }
+    }
+}
+
+/// A oneDNN matmul primitive with its descriptors.
+final class MatmulPrimitive {
+    let primitive: dnnl_primitive_t?
+    let descriptor: dnnl_primitive_desc_t?
+    let (source, weights, target): (on_md, on_md, on_md)
+    let bias: on_md?
+
+    fileprivate init(_ shape: MatmulShape, engine: dnnl_engine_t?) throws {
+        func layout(_ sizes: [Int], _ strides: [Int]) throws -> on_md {
+            var descriptor: on_md?
+            // Without a batch two dimensions do, for which oneDNN has more kernels.
+            let skip = shape.batch == 1 ? 1 : 0
+            let (dims, steps) = (sizes.dropFirst(skip).map { Int64($0) }, strides.dropFirst(skip).map { Int64($0) })
+            try check(on_md_strides(&descriptor, Int32(dims.count), dims, dnnl_f32, steps), "describe a matrix")
+            guard let descriptor else { throw UnsupportedError("oneDNN can't describe a matrix") }
+            return descriptor
+        }
+        source = try layout([shape.batch, shape.m, shape.k], shape.aStrides)
+        weights = try layout([shape.batch, shape.k, shape.n], shape.bStrides)
+        target = try layout([shape.batch, shape.m, shape.n], shape.cStrides)
+        bias = shape.hasBias ? try layout([1, 1, shape.n], [shape.n, shape.n, 1]) : nil
+        var chosen: on_md? = weights
+        if shape.isPacked {
+            let dims = [Int64(shape.k), Int64(shape.n)]
+            try check(on_md_any(&chosen, 2, dims, dnnl_f32), "describe weights")
+        }
+        defer { if shape.isPacked, let chosen { on_md_free(chosen) } }
+        var descriptor: dnnl_primitive_desc_t?
+        try check(on_matmul_pd(&descriptor, engine, source, chosen, bias, target, nil), "describe a matmul")
+        self.descriptor = descriptor
+        var primitive: dnnl_primitive_t?
+        try check(dnnl_primitive_create(&primitive, descriptor), "create a matmul")
+        self.primitive = primitive
+    }
+
+    deinit {
+        dnnl_primitive_destroy(primitive)
+        dnnl_primitive_desc_destroy(descriptor)
+        for layout in [source, weights, target] { on_md_free(layout) }
+        if let bias { on_md_free(bias) }
+    }
+}
+
+/// A matmul whose operands lie at fixed places.
+final class Matmul {
+    private let primitive: MatmulPrimitive
+    private let stream: dnnl_stream_t?
+    private let packed: Allocation?
+    private var memories: [dnnl_memory_t?] = []
+    private var arguments: [dnnl_exec_arg_t] = []
+
+    fileprivate init(
+        _ primitive: MatmulPrimitive, _ engine: dnnl_engine_t?, _ stream: dnnl_stream_t?, weights: on_md, _ a: UnsafeMutablePointer<Float>,
+        _ b: UnsafeMutablePointer<Float>, _ bias: UnsafeMutablePointer<Float>?, _ result: UnsafeMutablePointer<Float>, packed: Allocation?
+    ) throws {
+        self.primitive = primitive
+        self.stream = stream
+        self.packed = packed
+        try add(DNNL_ARG_SRC, primitive.source, engine, a)
+        try add(DNNL_ARG_WEIGHTS, weights, engine, b)
+        try add(DNNL_ARG_DST, primitive.target, engine, result)
+        if let bias, let layout = primitive.bias { try add(DNNL_ARG_BIAS, layout, engine, bias) }
+    }
+
+    private func add(_ argument: Int32, _ layout: on_md, _ engine: dnnl_engine_t?, _ pointer: UnsafeMutablePointer<Float>) throws {
+        var memory: dnnl_memory_t?
+        try check(on_memory(&memory, layout, engine, pointer), "describe memory")
+        memories.append(memory)
+        arguments.append(dnnl_exec_arg_t(arg: argument, memory: memory))
+    }
+
+    deinit { for memory in memories { dnnl_memory_destroy(memory) } }
+
+    func callAsFunction() throws {
+        try check(dnnl_primitive_execute(primitive.primitive, stream, Int32(arguments.count), arguments), "multiply")
+        try check(dnnl_stream_wait(stream), "multiply")
+    }
+
+    /// The same with other operands.
+    func callAsFunction(a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>, result: UnsafeMutablePointer<Float>) throws {
+        for (memory, pointer) in zip(memories, [a, b, result]) { try check(dnnl_memory_set_data_handle(memory, pointer), "set memory") }
+        try self()
+    }
+}
+
+/// - Throws: `UnsupportedError` unless oneDNN succeeded.
+private func check(_ status: dnnl_status_t, _ action: String) throws {
+    guard status == dnnl_success else { throw UnsupportedError("oneDNN can't \(action): status \(status.rawValue)") }
+}

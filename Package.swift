@@ -64,7 +64,7 @@ let package = Package(
         .testTarget(name: "ByteIOTests", dependencies: ["ByteIO", "Digests", "TestSupport"]),
         .testTarget(name: "JSONTests", dependencies: ["ByteIO", "JSON", "TestSupport"]),
         .testTarget(name: "ModelIRTests", dependencies: ["ByteIO", "ModelIR", "TestSupport"]),
-        .testTarget(name: "ContainersTests", dependencies: ["ByteIO", "ModelIR", "Containers", "TestSupport"]),
+        .testTarget(name: "ContainersTests", dependencies: ["ByteIO", "JSON", "ModelIR", "Containers", "TestSupport"]),
         .testTarget(
             name: "HDF5FileTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Containers", "TestSupport"]),
         .testTarget(
@@ -72,7 +72,7 @@ let package = Package(
             dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CKernels"]),
         .testTarget(
             name: "FormatContractTests",
-            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Conversion", "TestSupport"]),
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
         .testTarget(
             name: "ArchitecturesTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
@@ -82,7 +82,9 @@ let package = Package(
             dependencies: [
                 "ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Architectures", "Executor", "Conversion", "TestSupport",
             ]),
-        .testTarget(name: "CommandTests", dependencies: ["ByteIO", "JSON", "ModelIR", "Containers", "TestSupport", "ingot"]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Conversion", "TestSupport", "ingot"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -74,7 +74,7 @@ let package = Package(
             dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CKernels"]),
         .testTarget(
             name: "FormatContractTests",
-            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Conversion", "TestSupport"]),
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
         .testTarget(
             name: "ArchitecturesTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
@@ -84,7 +84,9 @@ let package = Package(
             dependencies: [
                 "ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Architectures", "Executor", "Conversion", "TestSupport",
             ]),
-        .testTarget(name: "CommandTests", dependencies: ["ByteIO", "JSON", "ModelIR", "Containers", "TestSupport", "ingot"]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Conversion", "TestSupport", "ingot"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -34,7 +34,8 @@ struct VerificationText {
             if !isBrief {
                 for layer in v.layers {
                     let mark = layer.comparison.passes ? "same" : "DIFFERS"
-                    lines.append("  \(mark)  \(layer.isOutput ? "output " : "")\(layer.name): \(layer.comparison.description)")
+                    let line = "  \(mark)  \(layer.isOutput ? "output " : "")\(layer.name): \(layer.comparison.description)"
+                    lines += line.split(separator: "\n").map(String.init)
                 }
             }
             if let first = v.firstDivergence {

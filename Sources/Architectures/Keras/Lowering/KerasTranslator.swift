@@ -51,7 +51,19 @@ struct KerasTranslator {
         }
         stateDefaults(spec, layer, in: &result)
         adaptToLoader(spec, layer, in: &result)
+        if target == 3, result["backward_layer"] == nil, let layer = layer as? BidirectionalLayer, layer.forward.goesBackwards {
+            result["backward_layer"] = turnedRound(spec)
+        }
         return result
+    }
+
+    /// The second direction of a Bidirectional whose first walks backwards: Keras 2 turns the copy round by itself, Keras 3 doesn't.
+    private mutating func turnedRound(_ spec: KerasLayerSpec) -> JSONValue? {
+        guard var document = spec.config["layer"]?.object, var config = document["config"]?.object else { return nil }
+        config["go_backwards"] = false
+        if let name = config["name"]?.string { config["name"] = .string("backward_\(name)") }
+        document["config"] = .object(config)
+        return wrapped(.object(document), key: "backward_layer", of: spec)
     }
 
     private func renamed(_ key: String, className: String) -> String {

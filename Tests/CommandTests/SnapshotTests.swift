@@ -1,0 +1,49 @@
+import ByteIO
+import Glibc
+import JSON
+import TestSupport
+import Testing
+
+/// What the program prints, word for word; `INGOT_RENEW=1` writes it anew. It runs in the fixtures' folder, so that no path is a machine's.
+@Suite struct SnapshotTests {
+    struct Snapshot: Sendable, CustomStringConvertible {
+        var name: String
+        var arguments: [String]
+
+        init(_ name: String, _ arguments: String) {
+            self.name = name
+            self.arguments = arguments.split(separator: " ").map(String.init)
+        }
+
+        var description: String { name }
+    }
+
+    static let snapshots: [Snapshot] =
+        [Snapshot("help", "--help"), Snapshot("version", "--version")]
+        + ["inspect", "convert", "run", "verify", "check", "formats"].map { Snapshot("help-\($0)", "\($0) --help") }
+        + [
+            Snapshot("formats", "formats"), Snapshot("formats-json", "formats --json"),
+            Snapshot("inspect-keras2", "inspect keras2/keras2_lstm_trained.h5"),
+            Snapshot("inspect-keras2-json", "inspect keras2/keras2_lstm_trained.h5 --json"),
+            Snapshot("inspect-keras3", "inspect keras3/keras3_functional_small.keras --tensors --stats"),
+            Snapshot("inspect-keras3-json", "inspect keras3/keras3_functional_small.keras --json --tensors --graph"),
+            Snapshot("inspect-graph", "inspect keras2/keras2_conv1d_text.h5 --graph"),
+            Snapshot("inspect-filter", "inspect keras2/keras2_lstm_trained.h5 --tensors --filter *lstm*"),
+            Snapshot("inspect-unsupported", "inspect keras2/keras2_rnn_of_cells.h5"),
+            Snapshot("inspect-plain", "inspect hdf5/groups.h5 --tensors"),
+            Snapshot("check", "check keras2/keras2_lstm_trained.h5"),
+            Snapshot("check-json", "check invalid/keras/weight_not_finite.h5 --json"),
+        ]
+
+    @Test(arguments: snapshots) func isAsItWas(snapshot: Snapshot) throws {
+        let result = try Tool.run(snapshot.arguments)
+        #expect(result.code == (snapshot.name == "check-json" ? 1 : 0))
+        #expect(result.errorText == "")
+        #expect(!result.text.contains(Fixtures.repository))
+        // As many threads as the machine has processors.
+        let processors = "Threads to use. (default: \(sysconf(Int32(_SC_NPROCESSORS_ONLN))))"
+        let text = result.text.replacing(processors, with: "Threads to use. (default: all)")
+        #expect(try Golden.difference(text, "command/\(snapshot.name).txt") == nil)
+        if snapshot.arguments.contains("--json") { _ = try JSONValue.parse(result.output) }
+    }
+}

@@ -1,0 +1,157 @@
+import ByteIO
+import Conversion
+import Executor
+import FormatKit
+import TestSupport
+import Testing
+
+/// Every model, converted to everything: the written file computes what the framework computed, or the conversion is refused with the reason.
+@Suite struct ConvertTests {
+    /// What a target can't express, with words of the reason.
+    static let refused: [String: (kinds: Set<OutputKind>, words: String)] = {
+        let hardSigmoid = "hard_sigmoid is another function in Keras 3"
+        let masks = "merge layers combine the masks of their inputs differently"
+        let toKeras3: Set<OutputKind> = [.keras, .kerasWeights]
+        return [
+            "keras2_activation_classes": (toKeras3, "Keras 3 has no class ThresholdedReLU"),
+            "keras2_activation_layers": (toKeras3, hardSigmoid),
+            "keras2_lstm_hard_sigmoid": (toKeras3, "also acts on the cell state"),
+            "keras2_merge_add_one_mask": (toKeras3, masks),
+            "keras2_merge_add_two_masks": (toKeras3, masks),
+            "keras2_merge_concatenate_one_mask": (toKeras3, masks),
+            "keras2_merge_concatenate_two_masks": (toKeras3, masks),
+            "keras2_merge_others_one_mask": (toKeras3, masks),
+            "keras2_merge_others_two_masks": (toKeras3, "Keras 3 substitutes values"),
+            "tfkeras_merge_add_two_masks": (toKeras3, masks),
+            "keras3_activation_dense": ([.hdf5], "Keras 2 has no activation 'glu'"),
+            "keras3_activation_layers": ([.hdf5], "Keras 2 has no activation 'sparsemax'"),
+            "keras3_lstm_hard_sigmoid": ([.hdf5], "also acts on the cell state"),
+            "keras3_merge_add_one_mask": ([.hdf5], masks),
+            "keras3_merge_add_two_masks": ([.hdf5], masks),
+            "keras3_merge_concatenate_one_mask": ([.hdf5], masks),
+            "keras3_merge_concatenate_two_masks": ([.hdf5], masks),
+        ]
+    }()
+
+    @Test(arguments: Known.supportedModels, OutputKind.allCases) func writtenFileComputesTheSame(model: FixtureModel, kind: OutputKind)
+        throws
+    {
+        let scratch = try TemporaryDirectory()
+        let path = scratch.file("written." + kind.fileExtension)
+        if let (kinds, words) = Self.refused[model.name], kinds.contains(kind) {
+            let error = #expect(throws: UnsupportedError.self) { try model.convert(to: path) }
+            #expect(error?.description.contains(words) == true, "\(error?.description ?? "it is written")")
+            #expect(scratch.names == [])
+            return
+        }
+        let report = try model.convert(to: path)
+        #expect(report.verification?.passes == true)
+        #expect(report.verification?.forwardObstacle == nil)
+        var configuration: String?
+        if kind == .kerasWeights {
+            // Bare weights go with the configuration of the .keras file of the same model.
+            _ = try model.convert(to: scratch.file("whole.keras"))
+            let document = try #require(try ModelFile.open(scratch.file("whole.keras")).checkpoint.document("config.json"))
+            configuration = try scratch.write(document.bytes, to: "configuration.json")
+        }
+        let written = try ModelFile.open(path, configuration: configuration)
+        #expect(try written.fingerprint() == report.fingerprint)
+        #expect(try model.differences(of: written.requireModel(), on: .reference) == [])
+        guard kind == .ingot else { return }
+        #expect(try written.fingerprint() == model.open().fingerprint())
+        let proof = try Verification.ofProof(in: written)
+        #expect(proof.passes)
+        #expect(!proof.sketches.isEmpty)
+        #expect(try CheckReport(written).problems.filter { $0.contains("fingerprint") } == [])
+    }
+
+    /// What can't be run is stored whole, without a proof.
+    @Test(arguments: Known.unsupportedModels) func unrunnableModelsAreStored(model: FixtureModel) throws {
+        let scratch = try TemporaryDirectory()
+        let report = try model.convert(to: scratch.file("written.ingot"))
+        #expect(report.notes.contains { $0.hasPrefix("stored without graph and proof") })
+        let written = try ModelFile.open(scratch.file("written.ingot"))
+        #expect(written.checkpoint.record?.proof == nil)
+        #expect(throws: UnsupportedError.self) { try Verification.ofProof(in: written) }
+    }
+}
+
+/// Within one dialect nothing is lost: not a bit, a name, an order, or the kind of an attribute.
+@Suite struct RoundTripTests {
+    static let whole = Fixtures.models.filter {
+        Known.unreadable[$0.name] == nil && ["keras2-h5", "keras3-h5", "keras3-keras"].contains($0.dialect)
+    }
+
+    @Test(arguments: whole) func throughIngotAndBack(model: FixtureModel) throws {
+        let scratch = try TemporaryDirectory()
+        let kind: OutputKind = model.path.hasSuffix(".keras") ? .keras : .hdf5
+        let (there, back) = (scratch.file("there.ingot"), scratch.file("back.\(kind.fileExtension)"))
+        _ = try model.convert(to: there)
+        _ = try convert(there, to: back, options: .quick(naming: .preserve))
+        #expect(try differences(model.open().checkpoint, ModelFile.open(back).checkpoint) == [])
+
+        // A second time, everything is the same, byte for byte.
+        _ = try model.convert(to: scratch.file("again.ingot"))
+        _ = try convert(there, to: scratch.file("again.\(kind.fileExtension)"), options: .quick(naming: .preserve))
+        #expect(try ByteRegion(path: there).bytes() == ByteRegion(path: scratch.file("again.ingot")).bytes())
+        #expect(try ByteRegion(path: back).bytes() == ByteRegion(path: scratch.file("again.\(kind.fileExtension)")).bytes())
+    }
+
+    static let trained = Fixtures.models.filter { $0.name.hasSuffix("_trained") && whole.contains($0) }
+
+    @Test(arguments: trained) func optimizerIsKeptDroppedOrRefused(model: FixtureModel) throws {
+        let scratch = try TemporaryDirectory()
+        let source = try model.open()
+        let optimizer = try #require(source.model).report.optimizer
+        #expect(!optimizer.isEmpty)
+
+        _ = try model.convert(to: scratch.file("kept.ingot"))
+        let kept = try ModelFile.open(scratch.file("kept.ingot"))
+        #expect(kept.model?.report.optimizer == optimizer)
+        if let training = source.checkpoint.attributes["training_config"] {
+            #expect(kept.checkpoint.attributes["training_config"] == training)
+        }
+
+        let report = try convert(model.absolutePath, to: scratch.file("dropped.ingot"), options: .quick(optimizer: .drop))
+        #expect(report.notes.contains { $0.contains("dropped") })
+        let dropped = try ModelFile.open(scratch.file("dropped.ingot"))
+        #expect(dropped.model?.report.optimizer == [])
+        #expect(dropped.checkpoint.attributes["training_config"] == nil)
+        #expect(try dropped.fingerprint() == source.fingerprint())
+
+        // Across generations it is dropped with a line, and refused to be kept.
+        let other = scratch.file(model.dialect == "keras2-h5" ? "other.keras" : "other.h5")
+        #expect(throws: UnsupportedError.self) { try convert(model.absolutePath, to: other, options: .quick(optimizer: .keep)) }
+        #expect(try model.convert(to: other).notes.contains { $0.contains("not carried across Keras generations") })
+    }
+
+    @Test func trainedFixturesAreThere() { #expect(Self.trained.count >= 3) }
+}
+
+extension OutputKind {
+    var fileExtension: String {
+        switch self {
+        case .ingot: "ingot"
+        case .hdf5: "h5"
+        case .keras: "keras"
+        case .kerasWeights: "weights.h5"
+        }
+    }
+}
+
+extension ConversionOptions {
+    /// One thread: tests run side by side.
+    static func quick(
+        naming: Naming = .standard, optimizer: OptimizerPolicy? = nil, force: Bool = false, configuration: String? = nil
+    ) -> ConversionOptions {
+        ConversionOptions(
+            naming: naming, optimizer: optimizer, threadCount: 1, replacesExisting: force, configuration: configuration,
+            verification: VerificationOptions(threadCount: 1))
+    }
+}
+
+extension FixtureModel {
+    func convert(to path: String) throws -> ConversionReport {
+        try Conversion.convert(absolutePath, to: path, options: .quick(configuration: configurationPath))
+    }
+}

@@ -1,0 +1,64 @@
+import Architectures
+import Conversion
+import Executor
+import ModelIR
+import TestSupport
+
+/// What files have a bound of their own, and what Ingot doesn't run yet.
+enum Known {
+    /// Fixtures whose framework computes in 16 bits, while Ingot computes in f32: the greatest difference is the framework's rounding.
+    static let bounds: [String: Double] = [
+        "keras2_dtype_float16": 2e-2,
+        "keras2_dtype_mixed_float16": 2e-2,
+        "keras3_dtype_bfloat16": 2e-2,
+        "keras3_dtype_float16": 2e-2,
+        "keras3_dtype_mixed_float16": 2e-2,
+    ]
+
+    static func tolerance(_ model: FixtureModel) -> Tolerance {
+        let bound = bounds[model.name] ?? 5e-5
+        return Tolerance(absolute: bound, relative: bound)
+    }
+
+    /// Fixtures that can't be run yet, with words of the error; a fixture that starts to work must leave this table.
+    static let unsupported: [String: String] = [
+        "keras2_functional_merges": "layer 'dot' is of the class Dot; layer 'dot_normal' is of the class Dot",
+        "keras3_functional_merges": "layer 'dot' is of the class Dot; layer 'dot_normal' is of the class Dot",
+        "keras2_rnn_of_cells": "layer 'one' is of the class RNN; layer 'stack' is of the class RNN",
+        "keras3_rnn_of_cells": "layer 'one' is of the class RNN; layer 'stack' is of the class RNN",
+        "keras2_shapes":
+            "'pad' is of the class ZeroPadding1D; layer 'crop' is of the class Cropping1D; layer 'upsample' is of the class UpSampling1D",
+        "keras3_shapes":
+            "'pad' is of the class ZeroPadding1D; layer 'crop' is of the class Cropping1D; layer 'upsample' is of the class UpSampling1D",
+        "keras3_merge_others_one_mask": "layer 'multiply_merge' (Multiply) merges masked inputs",
+        "keras3_merge_others_two_masks": "layer 'multiply_merge' (Multiply) merges masked inputs",
+    ]
+    /// Weights in the layout of Keras 1 are refused when the file is opened.
+    static let unreadable: [String: String] = ["keras2_old_keras1_weights": "weight-shape-mismatch"]
+
+    static let supportedModels = Fixtures.models.filter { unsupported[$0.name] == nil && unreadable[$0.name] == nil }
+    static let unsupportedModels = Fixtures.models.filter { unsupported[$0.name] != nil }
+    static let unreadableModels = Fixtures.models.filter { unreadable[$0.name] != nil }
+}
+
+extension FixtureModel {
+    func open() throws -> ModelFile { try ModelFile.open(absolutePath, configuration: configurationPath) }
+
+    /// Outputs that aren't what the framework computed, one line each.
+    func differences(of model: any Model, on backend: Backend) throws -> [String] {
+        let graph = try model.graph()
+        let inputs = try graph.matched(Arrays.read(Fixtures.path(inputs)))
+        let expected = try Arrays.read(Fixtures.path(outputs))
+        let parameters = Dictionary(model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        // Tests run side by side; one thread each is quickest.
+        let result = try Executor.run(
+            graph, parameters: parameters, inputs: inputs, options: ExecutionOptions(backend: backend, threadCount: 1))
+        guard result.outputs.map(\.name) == expected.map(\.name) else {
+            return ["outputs \(result.outputs.map(\.name)), expected \(expected.map(\.name))"]
+        }
+        return try zip(result.outputs, expected).compactMap { actual, expected in
+            let comparison = try compare(actual.tensor, expected.tensor, tolerance: Known.tolerance(self))
+            return comparison.passes ? nil : "\(expected.name): \(comparison)"
+        }
+    }
+}

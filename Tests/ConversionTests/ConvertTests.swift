@@ -30,6 +30,11 @@ import Testing
             "keras3_merge_add_two_masks": ([.hdf5], masks),
             "keras3_merge_concatenate_one_mask": ([.hdf5], masks),
             "keras3_merge_concatenate_two_masks": ([.hdf5], masks),
+            // What the loaders of the frameworks refuse, found by trying.
+            "keras2_names_odd": (toKeras3, "Keras 3 takes no '/' in names"),
+            "keras3_names_odd": ([.hdf5], "TensorFlow takes only letters"),
+            "keras3_bidirectional_two_layers": ([.hdf5], "directions with different numbers of weights"),
+            "keras3_dtype_bfloat16": ([.hdf5], "Keras 2 can't load bf16"),
         ]
     }()
 

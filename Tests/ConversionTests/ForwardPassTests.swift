@@ -29,9 +29,4 @@ import Testing
         #expect(!inspection.layers.isEmpty)
         #expect(!inspection.obstacles.isEmpty)
     }
-
-    @Test(arguments: Known.unreadableModels) func saysWhatItCannotRead(model: FixtureModel) throws {
-        let error = #expect(throws: FormatError.self) { try model.open() }
-        #expect(error?.code.rawValue == Known.unreadable[model.name])
-    }
 }

@@ -68,6 +68,8 @@ let package = Package(
         .testTarget(
             name: "HDF5FileTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Containers", "TestSupport"]),
         .testTarget(
+            name: "KerasFormatTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "KerasFormat", "TestSupport"]),
+        .testTarget(
             name: "IngotFormatTests",
             dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CKernels"]),
         .testTarget(

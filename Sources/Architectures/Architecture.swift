@@ -36,6 +36,9 @@ public protocol Model: Sendable {
     /// - Throws: `UnsupportedError` for what the target can't express.
     func lower(to target: LoweringTarget) throws -> Lowered
 
+    /// The source's own checkpoint, with defaults that later loaders would take otherwise written down.
+    func restated() -> Lowered
+
     /// This model in the convention that another one follows; nil where both follow the same.
     func lowered(toConventionOf other: any Model) throws -> Lowered?
 }

@@ -102,7 +102,7 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
     }
     // A source with the same inode as the output is read to its end before the output is put in place.
     let output = try OutputFile(target: outputPath, replacesExisting: options.replacesExisting)
-    var conversion = Conversion(source: source, kind: kind, options: options)
+    var conversion = ConversionTask(source: source, kind: kind, options: options)
     let lowered = try conversion.lowered()
     let format = conversion.format
     try format.write(
@@ -123,7 +123,7 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
 }
 
 /// One conversion on its way.
-private struct Conversion {
+private struct ConversionTask {
     let source: ModelFile
     let kind: OutputKind
     let options: ConversionOptions
@@ -175,8 +175,8 @@ private struct Conversion {
         case (.ingot, .standard), (.ingot, .preserve): return verbatim
         case (.hdf5, .preserve): return verbatim
         case (.hdf5, .standard), (.hdf5, .keras2):
-            return convention == "keras2-h5" || (convention == "keras1-h5" && options.naming == .standard)
-                ? verbatim : try model.lower(to: .keras2)
+            if convention == "keras2-h5" { return model.restated() }
+            return convention == "keras1-h5" && options.naming == .standard ? verbatim : try model.lower(to: .keras2)
         case (.keras, .standard), (.keras, .keras3): return convention == "keras3-archive" ? verbatim : try model.lower(to: .keras3)
         case (.keras, .preserve):
             guard convention.hasSuffix("-archive") else {
@@ -244,6 +244,7 @@ private struct Conversion {
             verification = try Verification.between(model, written, options: options.verification)
         } else {
             verification.forwardObstacle = "no architecture recognises the file"
+            verification.hasConfiguration = false
         }
         // Whatever else the file holds must be there too, bit for bit.
         let written = Dictionary(checkpoint.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })

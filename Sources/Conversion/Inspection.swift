@@ -73,6 +73,7 @@ public struct Inspection: Sendable {
         format = file.format.name
         formatDetail = file.checkpoint.formatDetail
         notes = file.notes
+        if file.model == nil, let hint = file.missingConfigurationHint { notes.append(hint) }
         hasProof = file.checkpoint.record?.proof != nil
         provenance = file.checkpoint.record?.provenance ?? []
         opaque = file.checkpoint.opaque.map { "\($0.name): \($0.description)" }

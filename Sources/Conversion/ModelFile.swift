@@ -75,11 +75,15 @@ public struct ModelFile: Sendable {
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
         if let model { return model }
-        let hint =
-            checkpoint.attributes["layer_names"] != nil || checkpoint.group("layers") != nil
-            ? "; these are Keras weights without a configuration: give it by --config FILE, as config.json beside them, or under the weights' name with .json"
-            : ""
+        let hint = missingConfigurationHint.map { "; \($0)" } ?? ""
         throw UnsupportedError("\(path): no architecture recognises this \(format.name) file\(hint)")
+    }
+
+    /// For weights that some architecture would recognise if their configuration were there.
+    var missingConfigurationHint: String? {
+        guard checkpoint.attributes.strings("layer_names") != nil || checkpoint.group("layers") != nil else { return nil }
+        return "these are Keras weights without a configuration: give it by --config FILE, as config.json beside them in a directory, "
+            + "or under the weights' name with .json"
     }
 
     /// Preference among several weights files of a directory.

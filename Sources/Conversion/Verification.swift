@@ -20,6 +20,8 @@ public struct Verification: Sendable {
 
     /// Part 2: nil where the configurations compute the same.
     public var configurationDifference: String?
+    /// False for a plain set of tensors.
+    public var hasConfiguration = true
 
     /// Part 3: layers and outputs in order of computation; empty where `forwardObstacle` says why.
     public var layers: [LayerComparison] = []

@@ -39,7 +39,9 @@ extension Graph {
             images[parameter.value] = image
         }
         for (a, b) in zip(nodes, other.nodes) {
-            guard a.op == b.op else { return GraphDifference(place: "layer '\(a.origin)'", first: "\(a.op)", second: "\(b.op)") }
+            guard a.op == b.op else {
+                return GraphDifference(place: "layer '\(a.origin)'", first: a.op.textForm, second: b.op.textForm)
+            }
             guard a.inputs.map({ images[$0] }) == b.inputs.map({ Optional($0) }) else {
                 return GraphDifference(place: "layer '\(a.origin)'", first: "\(a.op.name) of some values", second: "\(b.op.name) of others")
             }
@@ -58,4 +60,9 @@ extension Graph {
         }
         return nil
     }
+}
+
+extension Op {
+    /// Name and attributes as in the graph's text form.
+    fileprivate var textForm: String { ([name] + textAttributes).joined(separator: " ") }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Conversion
 import JSON
 
-struct CheckCommand: ParsableCommand {
+struct CheckCommand: ParsableCommand, ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Reads every byte: checksums, bounds, finite values.",
         discussion: """

@@ -8,8 +8,10 @@ import ModelIR
 enum CommandRunner {
     static func run() {
         TemporaryFiles.removeOnSignals()
+        var model: String?
         do {
             var command = try IngotCommand.parseAsRoot()
+            model = (command as? any ModelCommand)?.model
             try command.run()
             Terminal.flush()
         } catch let failure as CommandFailure {
@@ -18,7 +20,7 @@ enum CommandRunner {
             exit(failure.code)
         } catch {
             Terminal.flush()
-            if let (message, code) = describe(error) {
+            if let (message, code) = describe(error, model: model) {
                 Terminal.error(message)
                 exit(code)
             }
@@ -27,9 +29,9 @@ enum CommandRunner {
     }
 
     /// Message and exit code of Ingot's own errors; nil for the argument parser's.
-    private static func describe(_ error: any Error) -> (String, Int32)? {
+    private static func describe(_ error: any Error, model: String?) -> (String, Int32)? {
         switch error {
-        case let error as FormatError: (error.description, 65)
+        case let error as FormatError: (model.map { error.inFile($0) }?.description ?? error.description, 65)
         case let error as InputError: (error.description, 65)
         case let error as GraphError: ("model: \(error.description)", 65)
         case let error as UnsupportedError: (error.description, 69)
@@ -37,6 +39,11 @@ enum CommandRunner {
         default: nil
         }
     }
+}
+
+/// A command on one model: errors that surface while its tensors are read name it.
+protocol ModelCommand {
+    var model: String { get }
 }
 
 /// An outcome that isn't success, already reported or with a last line to report.

@@ -3,7 +3,7 @@ import Conversion
 import Executor
 import JSON
 
-struct ConvertCommand: ParsableCommand {
+struct ConvertCommand: ParsableCommand, ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert",
         abstract: "Writes a model in another format, verified before it is put in place.",

@@ -2,7 +2,7 @@ import ArgumentParser
 import Conversion
 import JSON
 
-struct InspectCommand: ParsableCommand {
+struct InspectCommand: ParsableCommand, ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Shows layers, shapes, parameters, and what wrote the file.",

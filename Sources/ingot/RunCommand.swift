@@ -7,7 +7,7 @@ import Glibc
 import JSON
 import ModelIR
 
-struct RunCommand: ParsableCommand {
+struct RunCommand: ParsableCommand, ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Runs a forward pass.",

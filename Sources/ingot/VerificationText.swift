@@ -20,7 +20,7 @@ struct VerificationText {
             for rewrite in v.rewrites { lines.append("  rewritten: \(rewrite)") }
             for difference in v.differences.prefix(20) { lines.append("  \(difference.name): \(difference.message)") }
             if v.differences.count > 20 { lines.append("  and \(v.differences.count - 20) more") }
-            lines.append("configuration: \(v.configurationDifference ?? "equal")")
+            lines.append("configuration: \(v.configurationDifference ?? (v.hasConfiguration ? "equal" : "none"))")
         }
         if let obstacle = v.forwardObstacle {
             lines.append("forward pass: none: \(obstacle)")

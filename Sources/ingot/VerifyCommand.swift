@@ -6,7 +6,7 @@ import Executor
 import JSON
 import ModelIR
 
-struct VerifyCommand: ParsableCommand {
+struct VerifyCommand: ParsableCommand, ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Proves that a file still computes what it did, or that two files compute the same.",

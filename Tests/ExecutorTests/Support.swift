@@ -2,6 +2,9 @@ import Executor
 import ModelIR
 import Testing
 
+/// Tests that force an instruction set, which is global, and tests that ask for equal bits: never at the same time.
+@Suite(.serialized) struct SerialTests {}
+
 /// A graph of one op; the inputs whose positions are in `constants` are parameters.
 func oneOp(_ op: Op, _ inputs: [Tensor], constants: Set<Int> = []) throws -> (
     graph: Graph, inputs: [String: Tensor], parameters: [String: Tensor]

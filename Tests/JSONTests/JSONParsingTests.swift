@@ -128,8 +128,8 @@ struct JSONParsingTests {
         let parsed = ContinuousClock.now
         #expect(value.serialized() == text)
         let written = ContinuousClock.now
-        // Far above what is expected (0.15 s each, optimised), so that a busy machine doesn't fail it.
-        #expect(parsed - start < .seconds(10), "parsing \(parsed - start)")
-        #expect(written - parsed < .seconds(10), "writing \(written - parsed)")
+        // Far above what is expected (0.3 s each, optimised), so that a busy machine doesn't fail it.
+        #expect(parsed - start < .seconds(30), "parsing \(parsed - start)")
+        #expect(written - parsed < .seconds(30), "writing \(written - parsed)")
     }
 }

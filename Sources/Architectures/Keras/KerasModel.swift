@@ -26,7 +26,7 @@ public struct KerasModel: Model {
         container = try KerasContainer(parsing: source.configuration)
         instances = try KerasInstance.make(container, version: source.version)
         var report = LiftReport()
-        var binder = KerasWeightBinder(checkpoint: checkpoint)
+        var binder = KerasWeightBinder(checkpoint: checkpoint, version: source.version)
         switch source.weights {
         case .named(let base): try binder.bindNamed(instances, base: base)
         case .store(let container): try binder.bindStore(instances, isSequential: self.container.isSequential, root: container)

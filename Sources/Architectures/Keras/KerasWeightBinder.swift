@@ -11,8 +11,12 @@ struct KerasWeightBinder {
     private let tensors: [String: Tensor]
     private let groups: [String: [Attribute]]
 
-    init(checkpoint: Checkpoint) {
+    /// Keras 1 kept other weights in other orders: they are carried under the names that the file gives, not interpreted.
+    private let interprets: Bool
+
+    init(checkpoint: Checkpoint, version: KerasVersion) {
         self.checkpoint = checkpoint
+        interprets = version.generation > 1
         tensors = Dictionary(checkpoint.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         groups = Dictionary(checkpoint.groups.map { ($0.path, $0.attributes) }, uniquingKeysWith: { first, _ in first })
     }
@@ -54,7 +58,7 @@ struct KerasWeightBinder {
         for instance in instances {
             let names = stored[instance.spec.name] ?? []
             let variables = instance.variables
-            guard instance.obstacles.isEmpty else {
+            guard interprets, instance.obstacles.isEmpty else {
                 // Not ours to interpret: kept under the names that the file gives.
                 for name in names { try bind(instance.path + withoutSuffix(name), to: "\(root)\(instance.spec.name)/\(name)") }
                 continue
@@ -85,7 +89,7 @@ struct KerasWeightBinder {
     mutating func bindStore(_ instances: [KerasInstance], isSequential: Bool, root: String) throws {
         for (instance, store) in zip(instances, KerasInstance.storeNames(instances, isSequential: isSequential)) where !store.isEmpty {
             let base = "\(root)/\(store)/"
-            guard instance.obstacles.isEmpty else {
+            guard interprets, instance.obstacles.isEmpty else {
                 for entry in checkpoint.tensors where entry.name.hasPrefix(base) && !entry.name.contains("seed_generator/vars/") {
                     try bind(instance.path + entry.name.dropFirst(base.count), to: entry.name)
                 }

@@ -16,14 +16,25 @@ extension KerasModel {
         let document = try writer.document(container, instances, inputs: inputSpecs())
         var rewrites = KerasRewrites(from: version.generation, to: generation)
         rewrites.add(instances, shapes: [:])
-        let obstacles = writer.translator.obstacles + rewrites.obstacles
+        var obstacles = writer.translator.obstacles + rewrites.obstacles
+        if generation == 2 {
+            for parameter in parameters where parameter.tensor.dtype == .bf16 {
+                obstacles.append("weight \(parameter.name): Keras 2 can't load bf16 from HDF5")
+            }
+        }
         guard obstacles.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: obstacles) }
 
         let changes = Dictionary(rewrites.rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         var tensors: [String: Tensor] = [:]
         for parameter in parameters { tensors[parameter.name] = try changes[parameter.name]?.apply(parameter.tensor) ?? parameter.tensor }
         let container = try KerasContainer(parsing: document)
-        let instances = try KerasInstance.make(container, version: KerasVersion(generation == 3 ? Self.keras3Version : Self.keras2Version))
+        let instances: [KerasInstance]
+        do {
+            instances = try KerasInstance.make(container, version: KerasVersion(generation == 3 ? Self.keras3Version : Self.keras2Version))
+        } catch let error as FormatError {
+            // What one generation allows, the other may call an error.
+            throw UnsupportedError("Keras \(generation) can't express the model", items: [error.description])
+        }
         let weights = KerasWeightWriter(tensors: tensors)
         let checkpoint =
             generation == 2

@@ -50,6 +50,7 @@ struct KerasTranslator {
             }
         }
         stateDefaults(spec, layer, in: &result)
+        adaptToLoader(spec, layer, in: &result)
         if target == 3, result["backward_layer"] == nil, let layer = layer as? BidirectionalLayer, layer.forward.goesBackwards {
             result["backward_layer"] = turnedRound(spec)
         }
@@ -96,6 +97,27 @@ struct KerasTranslator {
         if let layer = layer as? ActivationLayer, case .leakyReLU(let slope) = layer.activation {
             result[target == 3 ? "negative_slope" : "alpha"] = .double(slope)
         }
+    }
+
+    /// What the target's loader insists on, beyond the keys it knows.
+    private mutating func adaptToLoader(_ spec: KerasLayerSpec, _ layer: (any KerasLayer)?, in result: inout JSONObject) {
+        // tf.keras writes the one axis as a list.
+        if spec.className == "BatchNormalization", let axis = result["axis"]?.array, axis.count == 1 { result["axis"] = axis[0] }
+        if target == 3 && spec.className.hasPrefix("SpatialDropout") { result["trainable"] = nil }
+        if target == 3 && spec.name.contains("/") { obstacles.append("layer '\(spec.name)': Keras 3 takes no '/' in names") }
+        if target == 2 && !Self.isScopeName(spec.name) {
+            obstacles.append("layer '\(spec.name)': TensorFlow takes only letters, digits and _.\\/>- in the names of Keras 2 layers")
+        }
+        if target == 2, let layer = layer as? BidirectionalLayer, layer.forward.variables.count != layer.backward.variables.count {
+            obstacles.append("layer '\(spec.name)': Keras 2 can't load directions with different numbers of weights")
+        }
+    }
+
+    /// A root scope name of TensorFlow: `^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$`.
+    private static func isScopeName(_ name: String) -> Bool {
+        let letters = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.".unicodeScalars)
+        guard let first = name.unicodeScalars.first, letters.contains(first) else { return false }
+        return name.unicodeScalars.dropFirst().allSatisfy { letters.contains($0) || "_\\/>-".unicodeScalars.contains($0) }
     }
 
     private mutating func activation(_ value: JSONValue, of spec: KerasLayerSpec) -> JSONValue {

@@ -13,7 +13,8 @@ public enum Op: Hashable, Sendable {
     case compare(Comparison)
     /// (condition: bool, whenTrue, whenFalse), NumPy broadcasting.
     case select
-    /// Floats to integers: cut towards zero, held within the range, NaN gives 0. Integers to narrower ones wrap around. To bool: whether it isn't 0.
+    /// Floats to integers: cut towards zero, held within the range, NaN gives 0. Integers to narrower ones wrap around. To bool: whether
+    /// it isn't 0.
     case cast(DType)
     case reduce(Reduction, axes: [Int], keepsDimensions: Bool)
     /// [.., m, k] x [.., k, n] -> [.., m, n]; leading dimensions broadcast.
@@ -54,7 +55,8 @@ public enum UnaryFunction: String, CaseIterable, Hashable, Sendable {
 }
 
 public enum BinaryFunction: String, CaseIterable, Hashable, Sendable {
-    /// `divide` rounds integers towards negative infinity, as NumPy's // does, and gives 0 for a divisor of 0; `maximum` and `minimum` give NaN if either is.
+    /// `divide` rounds integers towards negative infinity, as NumPy's // does, and gives 0 for a divisor of 0; `maximum` and `minimum`
+    /// give NaN if either is.
     case add, subtract, multiply, divide, maximum, minimum, power
     /// Sign of the divisor (Python's %).
     case remainder

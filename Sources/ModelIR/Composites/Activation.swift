@@ -45,8 +45,9 @@ public enum Activation: Hashable, Sendable {
     case softmax
     /// Along the last axis.
     case logSoftmax
-    /// As Keras 3 computes it along the last axis (`keras/src/backend/tensorflow/nn.py`): max(x - tau, 0) with tau = (sum of the cumulative sums over
-    /// the support - 1) / size of the support. Martins and Astudillo 2016 take the last cumulative sum alone; the two agree for a support of one.
+    /// As Keras 3 computes it along the last axis (`keras/src/backend/tensorflow/nn.py`): max(x - tau, 0) with tau = (sum of the
+    /// cumulative sums over the support - 1) / size of the support. Martins and Astudillo 2016 take the last cumulative sum alone; the
+    /// two agree for a support of one.
     case sparsemax
     /// Gated linear unit: the last axis is halved, a * sigmoid(b).
     case glu

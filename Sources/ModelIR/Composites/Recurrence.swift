@@ -114,7 +114,8 @@ public struct Recurrence: Hashable, Sendable {
         let mask = maskIndex.map { inputs[$0].values }
         let resetsAfter = cell == .gru(resetAfter: true)
 
-        /// result[columns] = row x matrix [row.count, width], columns `columns`; the loop over columns is the inner one, so that it vectorises.
+        /// result[columns] = row x matrix [row.count, width], columns `columns`; the loop over columns is the inner one, so that it
+        /// vectorises.
         func multiply(_ row: ArraySlice<Double>, _ matrix: [Double], _ columns: Range<Int>, into result: inout [Double]) {
             result.withUnsafeMutableBufferPointer { result in
                 matrix.withUnsafeBufferPointer { matrix in

@@ -64,8 +64,11 @@ let package = Package(
         .testTarget(name: "ByteIOTests", dependencies: ["ByteIO", "Digests", "TestSupport"]),
         .testTarget(name: "JSONTests", dependencies: ["ByteIO", "JSON", "TestSupport"]),
         .testTarget(name: "ModelIRTests", dependencies: ["ByteIO", "ModelIR", "TestSupport"]),
-        .testTarget(name: "ContainersTests", dependencies: ["ByteIO", "ModelIR", "Containers", "TestSupport"]),
-        .testTarget(name: "HDF5FileTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Containers", "TestSupport"]),
+        .testTarget(name: "ContainersTests", dependencies: ["ByteIO", "JSON", "ModelIR", "Containers", "TestSupport"]),
+        .testTarget(
+            name: "HDF5FileTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Containers", "TestSupport"]),
+        .testTarget(
+            name: "KerasFormatTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "KerasFormat", "TestSupport"]),
         .testTarget(
             name: "IngotFormatTests",
             dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CKernels"]),

@@ -26,9 +26,9 @@ LSTM_KERAS = FIXTURES / "keras3" / "keras3_lstm_sequences.keras"
 ROWS = []
 
 
-def add(path, kind, rule, notes=""):
+def add(path, kind, rule, notes="", **more):
     assert path.exists(), path
-    ROWS.append({"path": str(path.relative_to(FIXTURES)), "format": kind, "rule": rule, "notes": notes})
+    ROWS.append({"path": str(path.relative_to(FIXTURES)), "format": kind, "rule": rule, "notes": notes, **more})
 
 
 # -- HDF5 --------------------------------------------------------------------------------------------
@@ -451,11 +451,11 @@ def make_keras_zip():
     path.unlink()
     for label, length in (("half", len(data) // 2), ("directory", len(data) - 60), ("last_byte", len(data) - 1)):
         keras_bytes(f"zip_truncated_{label}", "zip-truncated", data[:length], f"{length} of {len(data)} bytes")
-    keras_bytes("empty", "not-zip", b"")
-    keras_bytes("text", "not-zip", b"not a zip\n")
-    keras_bytes("hdf5_inside", "not-zip", BASE_H5.read_bytes(), "an HDF5 file called .keras: may be read as what it is")
+    keras_bytes("empty", "not-a-zip", b"")
+    keras_bytes("text", "not-a-zip", b"not a zip\n")
+    keras_bytes("hdf5_inside", "not-a-zip", BASE_H5.read_bytes(), "an HDF5 file called .keras: may be read as what it is")
     keras_zip("zip_no_config", "zip-no-config", {k: v for k, v in good.items() if k != "config.json"})
-    keras_zip("zip_no_weights", "missing-weight", {k: v for k, v in good.items() if k != "model.weights.h5"})
+    keras_zip("zip_no_weights", "zip-no-weights", {k: v for k, v in good.items() if k != "model.weights.h5"})
     keras_zip("zip_no_metadata", "zip-no-metadata", {k: v for k, v in good.items() if k != "metadata.json"}, "the Keras generation is unknown")
     keras_zip("zip_path_escape", "zip-path-escape", {**good, "../escape.txt": b"out"})
     keras_zip("zip_path_absolute", "zip-path-escape", {**good, "/tmp/escape.txt": b"out"})
@@ -473,7 +473,7 @@ def make_keras_zip():
         info = zipfile.ZipInfo("assets/zeros", EPOCH)
         info.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(info, bytes(16 << 20), compresslevel=9)
-    add(path, "keras-zip", "zip-bomb", "a member of 16 MiB of zeros, deflated to 16 KiB")
+    add(path, "keras-zip", "zip-bomb", "a member of 16 MiB of zeros, deflated to 16 KiB; a bomb where the floor is 1 MiB", expansionFloor=1 << 20)
 
     path = KERAS / "zip_bomb_config.keras"
     with zipfile.ZipFile(path, "w") as archive:
@@ -483,16 +483,16 @@ def make_keras_zip():
                 value = b" " * (16 << 20) + value
                 info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, value, compresslevel=9)
-    add(path, "keras-zip", "zip-bomb", "config.json of 16 MiB, deflated")
+    add(path, "keras-zip", "too-large", "config.json of 16 MiB, deflated; too large where documents may have 1 MiB", documentByteCount=1 << 20)
 
     changed = bytearray(data)
     at = changed.index(b"\"class_name\"")
     changed[at + 1] = ord("k")
-    keras_bytes("zip_crc", "zip-checksum", bytes(changed), "one byte of config.json changed, CRC no longer fits")
+    keras_bytes("zip_crc", "zip-bad-crc", bytes(changed), "one byte of config.json changed, CRC no longer fits")
     changed = bytearray(data)
     at = data.rindex(b"PK\x01\x02")
     changed[at + 42:at + 46] = struct.pack("<I", 0x7FFFFFFF)
-    keras_bytes("zip_offset", "zip-out-of-bounds", bytes(changed), "a member's header lies beyond the file")
+    keras_bytes("zip_offset", "zip-truncated", bytes(changed), "a member's header lies beyond the file")
     changed = bytearray(data)
     at = data.index(b"PK\x01\x02")
     changed[at + 8] |= 1
@@ -500,11 +500,11 @@ def make_keras_zip():
     changed = bytearray(data)
     at = data.index(b"PK\x01\x02")
     changed[at + 46:at + 54] = b"metadat2"
-    keras_bytes("zip_name_mismatch", "zip-inconsistent", bytes(changed), "name in the directory differs from the local header")
+    keras_bytes("zip_name_mismatch", "zip-mismatch", bytes(changed), "name in the directory differs from the local header")
     at = data.index(b"PK\x01\x02")
     changed = bytearray(data)
     changed[at + 10:at + 12] = struct.pack("<H", 99)
-    keras_bytes("zip_method", "zip-method", bytes(changed), "compression method 99")
+    keras_bytes("zip_method", "zip-unsupported-method", bytes(changed), "compression method 99")
 
     keras_zip("config_not_json", "bad-config-json", {**good, "config.json": b"{"})
     keras_zip("config_not_utf8", "bad-config-json", {**good, "config.json": good["config.json"].replace(b'"dense"', b'"de\xffnse"')})

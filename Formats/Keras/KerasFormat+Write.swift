@@ -13,6 +13,9 @@ extension KerasFormat {
         guard missing.isEmpty else { throw UnsupportedError("a .keras archive can't be written without its documents", items: missing) }
         let reserved = checkpoint.documents.map(\.name).filter { $0 == Member.weights || Member.otherWeights.contains($0) }
         guard reserved.isEmpty else { throw UnsupportedError("documents named as a .keras archive names its weights", items: reserved) }
+        guard Set(checkpoint.documents.map(\.name)).count == checkpoint.documents.count else {
+            throw UnsupportedError("a .keras archive with two documents of one name")
+        }
 
         let writer = ZipWriter(output)
         for name in required {

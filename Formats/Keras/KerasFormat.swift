@@ -32,8 +32,8 @@ public enum KerasFormat: ModelFormat {
 
     public static func open(_ input: ByteRegion, limits: Limits) throws -> Checkpoint {
         let archive = try archive(input, limits: limits)
-        guard archive.entry(Member.config) != nil else {
-            throw FormatError(name, "zip-no-config", rule: "K3", expected: "a member config.json", found: "none")
+        for (member, code) in [(Member.config, "zip-no-config"), (Member.metadata, "zip-no-metadata")] where archive.entry(member) == nil {
+            throw FormatError(name, .init(rawValue: code), rule: "K3", expected: "a member \(member)", found: "none")
         }
         guard let weights = archive.entry(Member.weights) else {
             if let other = Member.otherWeights.first(where: { archive.entry($0) != nil }) {

@@ -54,7 +54,9 @@ public enum NumPyArray {
         // Also with a zero among the dimensions, no partial product may overflow: users of the shape multiply it out.
         for size in [1] + header.shape {
             let (product, overflow) = byteCount.multipliedReportingOverflow(by: size)
-            guard !overflow else { throw FormatError("npy", "too-large", at: 10, expected: "a shape that fits memory", found: "\(header.shape)") }
+            guard !overflow else {
+                throw FormatError("npy", "too-large", at: 10, expected: "a shape that fits memory", found: "\(header.shape)")
+            }
             byteCount = product
         }
         let available = UInt64(input.count) - start

@@ -7,7 +7,8 @@ extension ZipArchive {
     ///   out than was declared, `zip-mismatch` if less.
     public func bytes(of entry: Entry, limit: UInt64 = .max) throws -> [UInt8] {
         guard entry.size <= limit, entry.size <= UInt64(Int.max) else {
-            throw ZipFormat.error("too-large", at: entry.headerOffset, expected: "at most \(limit) bytes", found: "\(entry.size) of `\(entry.name)`")
+            throw ZipFormat.error(
+                "too-large", at: entry.headerOffset, expected: "at most \(limit) bytes", found: "\(entry.size) of `\(entry.name)`")
         }
         var bytes: [UInt8] = []
         // What is declared need not come, so no more is set aside than what the compressed bytes make likely.

@@ -34,8 +34,13 @@ public struct ZipArchive: Sendable {
     /// - Throws: `FormatError` of format `zip`: `not-a-zip`, `zip-truncated`, `zip-bad-header`, `zip-multi-disk`, `zip-encrypted`,
     ///   `zip-unsupported-method`, `zip-path-escape`, `zip-duplicate-member`, `zip-bomb`, `zip-overlap`, `zip-mismatch` or `too-large`.
     public init(_ region: ByteRegion, limits: Limits = Limits()) throws {
-        var reader = ZipDirectoryReader(region: region, limits: limits)
-        entries = try reader.entries()
+        do {
+            entries = try ZipDirectoryReader(region: region, limits: limits).entries()
+        } catch var error as FormatError {
+            // Where a header's own counts reach past the directory.
+            if error.code == "truncated" { error.code = "zip-truncated" }
+            throw error
+        }
     }
 
     /// Whether the bytes begin as an archive does, with a member or the end of an empty one.
@@ -46,10 +51,13 @@ public struct ZipArchive: Sendable {
 
     /// The name in the first local header, whatever follows: tells what a damaged archive was meant to be.
     public static func firstMemberName(_ region: ByteRegion) -> String? {
-        guard region.count >= ZipFormat.localSize, let header = try? region.bytes(0..<ZipFormat.localSize), header.starts(with: [0x50, 0x4B, 3, 4])
+        guard region.count >= ZipFormat.localSize, let header = try? region.bytes(0..<ZipFormat.localSize),
+            header.starts(with: [0x50, 0x4B, 3, 4])
         else { return nil }
         let count = UInt64(header[26]) | UInt64(header[27]) << 8
-        guard let name = region.subregion(offset: UInt64(ZipFormat.localSize), count: count), let bytes = try? name.bytes() else { return nil }
+        guard let name = region.subregion(offset: UInt64(ZipFormat.localSize), count: count), let bytes = try? name.bytes() else {
+            return nil
+        }
         return String(validating: bytes, as: UTF8.self)
     }
 

@@ -12,7 +12,7 @@ extension ZipDirectoryReader {
     }
 
     /// All members, each checked by itself, against its local header and against the others.
-    mutating func entries() throws -> [ZipArchive.Entry] {
+    func entries() throws -> [ZipArchive.Entry] {
         let directory = try directory()
         guard directory.count <= UInt64(limits.objectCount), directory.size <= UInt64(limits.metadataByteCount) else {
             throw ZipFormat.error("too-large", at: directory.offset, found: "\(directory.count) members in \(directory.size) bytes")
@@ -117,8 +117,12 @@ extension ZipDirectoryReader {
 
     /// UTF-8 with or without the flag: tools that leave it out write UTF-8 all the same, or ASCII.
     private func name(_ bytes: [UInt8], at start: UInt64) throws(FormatError) -> String {
-        guard bytes.count <= limits.nameByteCount else { throw ZipFormat.error("too-large", at: start, found: "a name of \(bytes.count) bytes") }
-        guard let name = String(validating: bytes, as: UTF8.self) else { throw ZipFormat.error("bad-text", at: start, expected: "a name in UTF-8") }
+        guard bytes.count <= limits.nameByteCount else {
+            throw ZipFormat.error("too-large", at: start, found: "a name of \(bytes.count) bytes")
+        }
+        guard let name = String(validating: bytes, as: UTF8.self) else {
+            throw ZipFormat.error("bad-text", at: start, expected: "a name in UTF-8")
+        }
         if let objection = ZipFormat.objection(toName: name) {
             throw ZipFormat.error("zip-path-escape", at: start, expected: "a relative path", found: objection)
         }

@@ -51,7 +51,8 @@ struct ZipDirectoryReader {
         let (directoryEnd, overflow) = result.offset.addingReportingOverflow(result.size)
         guard !overflow, directoryEnd == limit else {
             throw ZipFormat.error(
-                overflow || directoryEnd > limit ? "zip-truncated" : "zip-mismatch", at: end, expected: "a directory that ends at byte \(limit)",
+                overflow || directoryEnd > limit ? "zip-truncated" : "zip-mismatch", at: end,
+                expected: "a directory that ends at byte \(limit)",
                 found: "\(result.size) bytes at byte \(result.offset)")
         }
         return result
@@ -89,7 +90,8 @@ struct ZipDirectoryReader {
         let size = try record.u64("size")
         let (recordEnd, overflow) = size.addingReportingOverflow(start + 12)
         guard !overflow, size >= 44, recordEnd == locatorOffset else {
-            throw ZipFormat.error("zip-mismatch", at: start, expected: "a record that ends at byte \(locatorOffset)", found: "\(size) bytes")
+            throw ZipFormat.error(
+                "zip-mismatch", at: start, expected: "a record that ends at byte \(locatorOffset)", found: "\(size) bytes")
         }
         _ = try record.take(4, "versions")
         let disks = [try record.u32("disk"), try record.u32("disk")]

@@ -1,6 +1,6 @@
 import ByteIO
 
-/// Writes a zip archive of stored members, deterministically: one timestamp (1980-01-01), no attributes, zip64 only where it is needed.
+/// Writes a zip archive of stored members, deterministically: one timestamp (1980-01-01), one mode (0644), zip64 only where it is needed.
 public final class ZipWriter {
     private struct Member {
         var name: [UInt8]
@@ -148,15 +148,16 @@ public final class ZipWriter {
         }
         writer.append(ZipFormat.centralSignature)
         let version = UInt16(isWide || isFar ? 45 : 20)
-        writer.append(version)
+        // Made on Unix: tools take names of other systems for their old character sets, whatever the flag says.
+        writer.append(version | 3 << 8)
         writer.append(version)
         appendShared(member, isWide: isWide, to: &writer)
         writer.append(UInt16(extra.bytes.count))
-        // No comment, disk 0, no attributes.
+        // No comment, disk 0, no internal attributes.
         writer.append(UInt16(0))
         writer.append(UInt16(0))
         writer.append(UInt16(0))
-        writer.append(UInt32(0))
+        writer.append(UInt32(member.name.last == UInt8(ascii: "/") ? 0o40755 : 0o100644) << 16)
         writer.append(UInt32(min(member.offset, ZipFormat.sentinel)))
         writer.append(member.name)
         writer.append(extra.bytes)

@@ -175,7 +175,8 @@ private struct Conversion {
         case (.ingot, .standard), (.ingot, .preserve): return verbatim
         case (.hdf5, .preserve): return verbatim
         case (.hdf5, .standard), (.hdf5, .keras2):
-            return convention == "keras2-h5" || (convention == "keras1-h5" && options.naming == .standard) ? verbatim : try model.lower(to: .keras2)
+            return convention == "keras2-h5" || (convention == "keras1-h5" && options.naming == .standard)
+                ? verbatim : try model.lower(to: .keras2)
         case (.keras, .standard), (.keras, .keras3): return convention == "keras3-archive" ? verbatim : try model.lower(to: .keras3)
         case (.keras, .preserve):
             guard convention.hasSuffix("-archive") else {
@@ -252,7 +253,9 @@ private struct Conversion {
                 verification.differences.append(.init(name: entry.name, message: "is missing from the written file"))
                 continue
             }
-            if let message = try difference(entry.tensor, tensor) { verification.differences.append(.init(name: entry.name, message: message)) }
+            if let message = try difference(entry.tensor, tensor) {
+                verification.differences.append(.init(name: entry.name, message: message))
+            }
         }
         if source.model == nil { verification.equalCount = lowered.checkpoint.tensors.count - verification.differences.count }
         return (verification, try contentFingerprint(try ModelFile.lift(checkpoint), checkpoint))

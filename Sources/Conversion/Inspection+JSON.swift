@@ -30,11 +30,13 @@ extension Inspection {
                 tensors.filter { filter($0.name) }.map { tensor in
                     var row: JSONObject = [
                         "name": .string(tensor.name), "canonical": tensor.canonicalName.map { .string($0) } ?? .null,
-                        "dtype": .string(tensor.dtype.rawValue), "shape": .array(tensor.shape.map { .int($0) }), "bytes": .int(tensor.byteCount),
+                        "dtype": .string(tensor.dtype.rawValue), "shape": .array(tensor.shape.map { .int($0) }),
+                        "bytes": .int(tensor.byteCount),
                     ]
                     if let statistics = tensor.statistics {
                         row["statistics"] = [
-                            "minimum": .double(statistics.minimum), "maximum": .double(statistics.maximum), "mean": .double(statistics.mean),
+                            "minimum": .double(statistics.minimum), "maximum": .double(statistics.maximum),
+                            "mean": .double(statistics.mean),
                             "standard_deviation": .double(statistics.standardDeviation), "non_finite": .int(statistics.nonFiniteCount),
                         ]
                     }

@@ -35,7 +35,8 @@ public struct ModelFile: Sendable {
         guard let format = Registry.formats.first(where: { $0.matches(region) }) else {
             throw FormatError(
                 "model", region.count == 0 ? "empty-file" : "unknown-format", path: file,
-                expected: "one of \(Registry.formats.map { $0.name }.joined(separator: ", "))", found: "bytes of no format that Ingot reads")
+                expected: "one of \(Registry.formats.map { $0.name }.joined(separator: ", "))", found: "bytes of no format that Ingot reads"
+            )
         }
         do {
             var checkpoint = try format.open(region, limits: limits)

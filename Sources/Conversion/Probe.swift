@@ -19,7 +19,8 @@ public struct Probe: Sendable {
             let type = graph.type(of: input.value)
             let shape = try type.shape.evaluate(bindings)
             // A generator for each input, so that adding one doesn't change the others.
-            var generator = SeededGenerator(seed: seed ^ input.name.utf8.reduce(14_695_981_039_346_656_037) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 })
+            var generator = SeededGenerator(
+                seed: seed ^ input.name.utf8.reduce(14_695_981_039_346_656_037) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 })
             inputs[input.name] = Probe.tensor(
                 type.dtype, shape, vocabulary: ranges[input.value], padding: padding[input.value], using: &generator)
         }
@@ -29,7 +30,9 @@ public struct Probe: Sendable {
     /// Sizes of the open dimensions: three rows, and the first length that leaves no dimension empty.
     private static func bindings(for graph: Graph) throws -> [String: Int] {
         var symbols = Set<String>()
-        for input in graph.inputs { for dim in graph.type(of: input.value).shape.dims { if case .symbol(let name) = dim { symbols.insert(name) } } }
+        for input in graph.inputs {
+            for dim in graph.type(of: input.value).shape.dims { if case .symbol(let name) = dim { symbols.insert(name) } }
+        }
         var lastError: (any Error)?
         for length in [11, 23, 47, 101, 211, 431] {
             var bindings = Dictionary(uniqueKeysWithValues: symbols.map { ($0, length) })

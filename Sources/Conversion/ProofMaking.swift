@@ -21,7 +21,8 @@ extension Proof {
             return Input(name: input.name, dtype: tensor.dtype, shape: tensor.shape, values: try tensor.doubles())
         }
         return Proof(
-            seed: probe.seed, absoluteTolerance: tolerance.absolute, relativeTolerance: tolerance.relative, inputs: inputs, sketches: sketches)
+            seed: probe.seed, absoluteTolerance: tolerance.absolute, relativeTolerance: tolerance.relative, inputs: inputs,
+            sketches: sketches)
     }
 
     /// The probe's inputs as tensors.

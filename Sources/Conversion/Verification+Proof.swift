@@ -25,11 +25,13 @@ extension Verification {
             result.proofProblems.append("the stored graph is not the one that follows from the configuration")
         }
         let tolerance = Tolerance(
-            absolute: max(options.tolerance.absolute, proof.absoluteTolerance), relative: max(options.tolerance.relative, proof.relativeTolerance))
+            absolute: max(options.tolerance.absolute, proof.absoluteTolerance),
+            relative: max(options.tolerance.relative, proof.relativeTolerance))
         let inputs = proof.inputTensors
         let run = try Executor.run(
             graph, parameters: parameterTensors(model), inputs: inputs, options: options.execution, capturing: .layerOutputs)
-        let fresh = try run.captured.map { try Proof.Sketch($0.name, $0.tensor, isOutput: false, seed: proof.seed) }
+        let fresh =
+            try run.captured.map { try Proof.Sketch($0.name, $0.tensor, isOutput: false, seed: proof.seed) }
             + run.outputs.map { try Proof.Sketch($0.name, $0.tensor, isOutput: true, seed: proof.seed) }
         guard fresh.count == proof.sketches.count else {
             result.proofProblems.append("the model has \(fresh.count) layers and outputs, the proof \(proof.sketches.count)")
@@ -39,7 +41,8 @@ extension Verification {
             let (agrees, difference) = then.compared(with: now, tolerance: tolerance)
             let isSame = now.name == then.name && now.isOutput == then.isOutput
             result.sketches.append(
-                SketchComparison(name: then.name, isOutput: then.isOutput, agrees: agrees && isSame, difference: isSame ? difference : .infinity))
+                SketchComparison(
+                    name: then.name, isOutput: then.isOutput, agrees: agrees && isSame, difference: isSame ? difference : .infinity))
         }
         return result
     }

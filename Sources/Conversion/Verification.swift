@@ -88,7 +88,8 @@ public struct VerificationOptions: Sendable {
 extension Verification {
     /// Holds two models against each other. Between generations, the second must equal the first with the declared rewrites applied.
     /// - Throws: errors of reading; what differs is in the result.
-    public static func between(_ a: any Model, _ b: any Model, options: VerificationOptions = VerificationOptions()) throws -> Verification {
+    public static func between(_ a: any Model, _ b: any Model, options: VerificationOptions = VerificationOptions()) throws -> Verification
+    {
         var result = Verification()
         // What b ought to be: a itself, or a lowered to b's convention.
         var expected = a
@@ -135,13 +136,17 @@ extension Verification {
             // Neither can be run: nothing to compare but the layers by name and class.
             let mine = expected.layers.map { "\($0.name) (\($0.kind))" }
             let theirs = b.layers.map { "\($0.name) (\($0.kind))" }
-            if mine != theirs { configurationDifference = "layers \(mine.joined(separator: ", ")) against \(theirs.joined(separator: ", "))" }
+            if mine != theirs {
+                configurationDifference = "layers \(mine.joined(separator: ", ")) against \(theirs.joined(separator: ", "))"
+            }
             forwardObstacle = error.description
         }
     }
 
     private mutating func compareForwardPass(_ a: any Model, _ b: any Model, options: VerificationOptions, isRewritten: Bool) throws {
-        guard forwardObstacle == nil, configurationDifference == nil, differences.allSatisfy({ !$0.message.contains("missing") }) else { return }
+        guard forwardObstacle == nil, configurationDifference == nil, differences.allSatisfy({ !$0.message.contains("missing") }) else {
+            return
+        }
         let graphs = (try a.graph(), try b.graph())
         let inputs = try options.inputs ?? Probe(for: graphs.0).inputs
         let first = try Executor.run(
@@ -174,7 +179,8 @@ func difference(_ a: Tensor, _ b: Tensor) throws -> String? {
     let size = 1 << 20
     var offset = 0
     let buffers = (
-        UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64), UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
+        UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64),
+        UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
     )
     defer {
         buffers.0.deallocate()
@@ -182,7 +188,9 @@ func difference(_ a: Tensor, _ b: Tensor) throws -> String? {
     }
     while offset < a.byteCount {
         let count = min(size, a.byteCount - offset)
-        let (x, y) = (UnsafeMutableRawBufferPointer(rebasing: buffers.0[..<count]), UnsafeMutableRawBufferPointer(rebasing: buffers.1[..<count]))
+        let (x, y) = (
+            UnsafeMutableRawBufferPointer(rebasing: buffers.0[..<count]), UnsafeMutableRawBufferPointer(rebasing: buffers.1[..<count])
+        )
         try a.storage.read(into: x, at: offset)
         try b.storage.read(into: y, at: offset)
         if !x.elementsEqual(y) {

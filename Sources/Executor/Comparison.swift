@@ -131,10 +131,29 @@ private func statistics(_ values: [Double]) -> TensorStatistics {
     guard !finite.isEmpty else {
         return TensorStatistics(rms: .nan, percentiles: [.nan, .nan, .nan], nonFiniteCount: values.count)
     }
-    let sorted = finite.map(abs).sorted()
-    let ranks = [0.5, 0.9, 0.99].map { min(sorted.count - 1, Int((Double(sorted.count) * $0).rounded(.up)) - 1) }
+    var magnitudes = finite.map(abs)
+    let ranks = [0.5, 0.9, 0.99].map { max(0, min(magnitudes.count - 1, Int((Double(magnitudes.count) * $0).rounded(.up)) - 1)) }
     return TensorStatistics(
-        rms: channelRMS(finite, 1)[0], percentiles: ranks.map { sorted[max(0, $0)] }, nonFiniteCount: values.count - finite.count)
+        rms: channelRMS(finite, 1)[0], percentiles: ranks.map { select($0, of: &magnitudes) }, nonFiniteCount: values.count - finite.count)
+}
+
+/// The element that sorting would put at `rank` (Hoare's selection: linear in the number of elements; logits have millions).
+private func select(_ rank: Int, of values: inout [Double]) -> Double {
+    var (low, high) = (0, values.count - 1)
+    while low < high {
+        let pivot = values[low + (high - low) / 2]
+        var (i, j) = (low, high)
+        while i <= j {
+            while values[i] < pivot { i += 1 }
+            while values[j] > pivot { j -= 1 }
+            if i <= j {
+                values.swapAt(i, j)
+                (i, j) = (i + 1, j - 1)
+            }
+        }
+        if rank <= j { high = j } else if rank >= i { low = i } else { break }
+    }
+    return values[rank]
 }
 
 private func multiIndex(_ position: Int, _ shape: [Int]) -> [Int] {

@@ -26,7 +26,12 @@ extension JSONParser {
             if current == UInt8(ascii: "+") || current == UInt8(ascii: "-") { position += 1 }
             try digits()
         }
-        return JSONNumber(literal: String(decoding: bytes[start..<position], as: UTF8.self))
+        return JSONNumber(literal: ascii(start..<position))
+    }
+
+    /// Text of bytes that are known to be ASCII; most of a document is, and this is the quick way to it.
+    private func ascii(_ range: Range<Int>) -> String {
+        bytes.withUnsafeBufferPointer { String(decoding: UnsafeBufferPointer(rebasing: $0[range]), as: UTF8.self) }
     }
 
     private mutating func digits() throws(FormatError) {
@@ -40,6 +45,7 @@ extension JSONParser {
         position += 1
         let start = position
         var hasEscapes = false
+        var isASCII = true
         scan: while true {
             guard position < bytes.count else { throw failure("`\"` at the end of the string") }
             switch bytes[position] {
@@ -49,12 +55,15 @@ extension JSONParser {
                 // Past the escaped byte, which may be a quote; what it is gets checked below.
                 position = min(position + 2, bytes.count)
             case 0..<0x20: throw failure("no control characters in strings")
+            case 0x80...:
+                isASCII = false
+                position += 1
             default: position += 1
             }
         }
         let end = position
         // Escapes are ASCII: with them or without, the bytes are UTF-8 or they aren't.
-        guard let raw = String(validating: bytes[start..<end], as: UTF8.self) else {
+        guard let raw = isASCII ? ascii(start..<end) : String(validating: bytes[start..<end], as: UTF8.self) else {
             throw FormatError("json", "bad-text", at: UInt64(start + firstInvalidUTF8(in: bytes[start..<end])), expected: "UTF-8")
         }
         guard hasEscapes else {

@@ -31,9 +31,8 @@ struct JSONParser {
     private struct Open {
         let isObject: Bool
         var elements: [JSONValue] = []
+        /// Its last member waits for the value that comes next.
         var object = JSONObject()
-        /// Key that the next value belongs to.
-        var key = ""
 
         init(isObject: Bool) { self.isObject = isObject }
     }
@@ -75,7 +74,7 @@ struct JSONParser {
                     value = empty
                 } else {
                     stack.append(Open(isObject: isObject))
-                    if isObject { stack[stack.count - 1].key = try key(in: stack[stack.count - 1].object) }
+                    if isObject { try key(into: &stack[stack.count - 1].object) }
                     continue
                 }
             }
@@ -98,11 +97,11 @@ struct JSONParser {
     /// Adds a value to its container and reads what follows it.
     /// - Returns: whether that was the end of the container.
     private mutating func add(_ value: JSONValue, to container: inout Open) throws(FormatError) -> Bool {
-        if container.isObject { container.object[container.key] = value } else { container.elements.append(value) }
+        if container.isObject { container.object.setLastValue(value) } else { container.elements.append(value) }
         switch (current, container.isObject) {
         case (UInt8(ascii: ","), let isObject):
             position += 1
-            if isObject { container.key = try key(in: container.object) }
+            if isObject { try key(into: &container.object) }
             return false
         case (UInt8(ascii: "}"), true), (UInt8(ascii: "]"), false):
             position += 1
@@ -124,18 +123,17 @@ struct JSONParser {
     }
 
     /// A member's key and the colon after it.
-    private mutating func key(in object: JSONObject) throws(FormatError) -> String {
+    private mutating func key(into object: inout JSONObject) throws(FormatError) {
         skipSpace()
         guard current == UInt8(ascii: "\"") else { throw failure("a key in quotes") }
         let start = position
         let key = try string()
-        guard object[key] == nil else {
+        guard object.appendKey(key) else {
             throw FormatError("json", "duplicate-key", at: UInt64(start), expected: "every key once", found: "`\(key)` again")
         }
         skipSpace()
         guard current == UInt8(ascii: ":") else { throw failure("`:`") }
         position += 1
-        return key
     }
 
     /// A scalar; or, for `[` and `{`, nothing, with the position after it.

@@ -11,21 +11,57 @@ public enum JSONStyle: Hashable, Sendable {
 extension JSONValue {
     /// JSON text of the value; numbers keep their spelling, members their order.
     ///
-    /// Control characters (also DEL and C1) are escaped in every style, so that the text can be shown.
+    /// Control characters (also DEL and C1) are escaped in every style, in `pretty` also the marks that reorder text, so that it can be shown.
     public func serialized(_ style: JSONStyle = .compact) -> String {
         var writer = JSONTextWriter(style: style)
-        writer.write(self, depth: 0)
+        writer.write(self)
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 }
 
+/// Like the parser, it keeps nesting in an array, not in calls, so that depth costs no stack.
 private struct JSONTextWriter {
+    /// An array or object that is begun and not ended.
+    private struct Level {
+        var elements: [JSONValue] = []
+        var members: [JSONObject.Member] = []
+        var isObject = false
+        /// Position of the element that comes next.
+        var next = 0
+    }
+
     let style: JSONStyle
     var bytes: [UInt8] = []
 
     init(style: JSONStyle) { self.style = style }
 
-    mutating func write(_ value: JSONValue, depth: Int) {
+    mutating func write(_ root: JSONValue) {
+        var stack: [Level] = []
+        if let level = begin(root) { stack.append(level) }
+        while let depth = stack.indices.last {
+            let next = stack[depth].next
+            let isObject = stack[depth].isObject
+            guard next < (isObject ? stack[depth].members.count : stack[depth].elements.count) else {
+                close(isObject ? UInt8(ascii: "}") : UInt8(ascii: "]"), isEmpty: next == 0, depth: depth)
+                stack.removeLast()
+                continue
+            }
+            separate(next, depth: depth)
+            stack[depth].next = next + 1
+            if isObject {
+                let member = stack[depth].members[next]
+                write(member.key)
+                bytes.append(UInt8(ascii: ":"))
+                if style != .compact { bytes.append(0x20) }
+                if let level = begin(member.value) { stack.append(level) }
+            } else if let level = begin(stack[depth].elements[next]) {
+                stack.append(level)
+            }
+        }
+    }
+
+    /// Writes a scalar, or the opening bracket of what is returned.
+    private mutating func begin(_ value: JSONValue) -> Level? {
         switch value {
         case .null: bytes.append(contentsOf: "null".utf8)
         case .bool(let bool): bytes.append(contentsOf: (bool ? "true" : "false").utf8)
@@ -33,22 +69,12 @@ private struct JSONTextWriter {
         case .string(let text): write(text)
         case .array(let elements):
             bytes.append(UInt8(ascii: "["))
-            for (index, element) in elements.enumerated() {
-                separate(index, depth: depth)
-                write(element, depth: depth + 1)
-            }
-            close(UInt8(ascii: "]"), isEmpty: elements.isEmpty, depth: depth)
+            return Level(elements: elements)
         case .object(let object):
             bytes.append(UInt8(ascii: "{"))
-            for (index, member) in object.members.enumerated() {
-                separate(index, depth: depth)
-                write(member.key)
-                bytes.append(UInt8(ascii: ":"))
-                if style != .compact { bytes.append(0x20) }
-                write(member.value, depth: depth + 1)
-            }
-            close(UInt8(ascii: "}"), isEmpty: object.isEmpty, depth: depth)
+            return Level(members: object.members, isObject: true)
         }
+        return nil
     }
 
     /// What stands before the element `index` of a container.
@@ -85,7 +111,7 @@ private struct JSONTextWriter {
             case " "..."~": bytes.append(UInt8(truncatingIfNeeded: scalar.value))
             case "\u{00}"..<" ", "\u{7F}"..."\u{9F}": escape(UInt16(truncatingIfNeeded: scalar.value))
             default:
-                if style == .python {
+                if style == .python || style == .pretty && reordersText(scalar) {
                     for unit in UTF16.encode(scalar) ?? UTF16.encodedReplacementCharacter { escape(unit) }
                 } else {
                     bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
@@ -93,6 +119,14 @@ private struct JSONTextWriter {
             }
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Bidirectional marks and overrides, line separators and the byte order mark: what `escapingControlCharacters` keeps from a terminal.
+    private func reordersText(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
+        default: false
+        }
     }
 
     private mutating func escape(_ unit: UInt16) {

@@ -80,6 +80,22 @@ public struct JSONObject: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         }
     }
 
+    /// Adds a member whose value is to come, by `setLastValue(_:)`; the parser's way in, with one look-up for each key.
+    /// - Returns: false if the key is there already.
+    mutating func appendKey(_ key: String) -> Bool {
+        if positions.isEmpty {
+            guard !members.contains(where: { $0.key == key }) else { return false }
+            members.append(Member(key: key, value: .null))
+            makePositions()
+            return true
+        }
+        guard positions.updateValue(members.count, forKey: key) == nil else { return false }
+        members.append(Member(key: key, value: .null))
+        return true
+    }
+
+    mutating func setLastValue(_ value: JSONValue) { members[members.count - 1].value = value }
+
     private func position(of key: String) -> Int? {
         positions.isEmpty ? members.firstIndex { $0.key == key } : positions[key]
     }

@@ -50,7 +50,14 @@ public struct Graph: Hashable, Sendable {
         return ValueID(types.count - 1)
     }
 
+    private func checkSizes(_ type: ValueType, _ what: String) throws(GraphError) {
+        guard type.shape.dims.allSatisfy({ $0.fixedValue ?? 0 >= 0 }) else {
+            throw GraphError("\(what) has a negative size: \(type)", origin: origin.isEmpty ? nil : origin)
+        }
+    }
+
     public mutating func addInput(_ name: String, _ type: ValueType) throws(GraphError) -> ValueID {
+        try checkSizes(type, "input '\(name)'")
         guard inputNames.insert(name).inserted else { throw GraphError("two inputs are named '\(name)'") }
         let value = newValue(type)
         inputs.append(NamedValue(name, value))
@@ -65,6 +72,7 @@ public struct Graph: Hashable, Sendable {
             }
             return known
         }
+        try checkSizes(type, "parameter '\(name)'")
         let value = newValue(type)
         parameters.append(NamedValue(name, value))
         parameterIDs[name] = value
@@ -86,6 +94,7 @@ public struct Graph: Hashable, Sendable {
         } catch {
             throw GraphError(error.message, origin: origin.isEmpty ? nil : origin)
         }
+        for type in outputTypes { try checkSizes(type, op.name) }
         var outputs: [ValueID] = []
         for type in outputTypes { outputs.append(newValue(type)) }
         nodes.append(Node(op: op, inputs: inputs, outputs: outputs, origin: origin))

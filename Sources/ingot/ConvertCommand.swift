@@ -84,7 +84,8 @@ struct ConvertCommand: ParsableCommand {
         }
         let ratio = decimal(Double(report.outputByteCount) / Double(max(report.sourceByteCount, 1)), 3)
         Terminal.output(
-            "\(report.outputPath): \(byteText(report.outputByteCount)), \(ratio) of \(byteText(report.sourceByteCount)); fingerprint \(report.fingerprint)")
+            "\(report.outputPath): \(byteText(report.outputByteCount)), \(ratio) of \(byteText(report.sourceByteCount)); fingerprint \(report.fingerprint)"
+        )
     }
 }
 

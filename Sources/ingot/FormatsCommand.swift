@@ -20,7 +20,8 @@ struct FormatsCommand: ParsableCommand {
                 "formats": .array(
                     Registry.formats.map { format in
                         [
-                            "name": .string(format.name), "summary": .string(format.summary), "reads": true, "writes": .bool(format.canWrite),
+                            "name": .string(format.name), "summary": .string(format.summary), "reads": true,
+                            "writes": .bool(format.canWrite),
                             "extensions": .array(format.fileExtensions.map { .string($0) }),
                         ]
                     }),

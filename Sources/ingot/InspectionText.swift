@@ -19,7 +19,9 @@ struct InspectionText {
         for input in i.inputs { head.append(["input", "\(input.name): \(input.type)"]) }
         for output in i.outputs { head.append(["output", "\(output.name): \(output.type)"]) }
         let dtypes = i.dtypes.map { "\(grouped($0.count)) \($0.dtype.rawValue)" }.joined(separator: ", ")
-        head.append(["parameters", "\(grouped(i.parameterCount)) (\(byteText(i.parameterByteCount)))" + (i.dtypes.isEmpty ? "" : ": \(dtypes)")])
+        head.append([
+            "parameters", "\(grouped(i.parameterCount)) (\(byteText(i.parameterByteCount)))" + (i.dtypes.isEmpty ? "" : ": \(dtypes)"),
+        ])
         if i.optimizerTensorCount > 0 {
             head.append(["optimizer", "\(i.optimizerTensorCount) tensors (\(byteText(i.optimizerByteCount))), apart from the parameters"])
         }
@@ -52,7 +54,8 @@ struct InspectionText {
         var rows = [["tensor", "dtype", "shape", "bytes"] + (hasStatistics ? ["minimum", "maximum", "mean", "std", "non-finite"] : [])]
         for tensor in inspection.tensors where matches(tensor.name) {
             var row = [
-                tensor.name, tensor.dtype.rawValue, "[\(tensor.shape.map(String.init).joined(separator: ", "))]", byteText(tensor.byteCount),
+                tensor.name, tensor.dtype.rawValue, "[\(tensor.shape.map(String.init).joined(separator: ", "))]",
+                byteText(tensor.byteCount),
             ]
             if let s = tensor.statistics {
                 row += [s.minimum, s.maximum, s.mean, s.standardDeviation].map(shortNumber) + ["\(s.nonFiniteCount)"]

@@ -109,7 +109,9 @@ struct RunCommand: ParsableCommand {
         for output in result.outputs {
             let values = try output.tensor.doubles()
             let shown = values.prefix(8).map(shortNumber).joined(separator: " ") + (values.count > 8 ? " .." : "")
-            Terminal.output("\(output.name): \(output.tensor.dtype.rawValue)[\(output.tensor.shape.map(String.init).joined(separator: ", "))]  \(shown)")
+            Terminal.output(
+                "\(output.name): \(output.tensor.dtype.rawValue)[\(output.tensor.shape.map(String.init).joined(separator: ", "))]  \(shown)"
+            )
         }
         if let first = times.first {
             Terminal.output(

@@ -100,7 +100,7 @@ func decimal(_ value: Double, _ places: Int) -> String {
     guard value.isFinite else { return "\(value)" }
     var buffer = [CChar](repeating: 0, count: 400)
     _ = withVaList([Int32(places), value]) { vsnprintf(&buffer, buffer.count, "%.*f", $0) }
-    return String(cString: buffer)
+    return buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
 }
 
 /// A number with three significant digits, in scientific form where that is shorter.
@@ -108,5 +108,5 @@ func shortNumber(_ value: Double) -> String {
     guard value.isFinite else { return "\(value)" }
     var buffer = [CChar](repeating: 0, count: 64)
     _ = withVaList([value]) { vsnprintf(&buffer, buffer.count, "%.3g", $0) }
-    return String(cString: buffer)
+    return buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
 }

@@ -37,11 +37,14 @@ struct VerificationText {
                     lines.append("  \(mark)  \(layer.isOutput ? "output " : "")\(layer.name): \(layer.comparison.description)")
                 }
             }
-            if let first = v.firstDivergence { lines.append("the first that diverges: \(first.isOutput ? "output" : "layer") '\(first.name)'") }
+            if let first = v.firstDivergence {
+                lines.append("the first that diverges: \(first.isOutput ? "output" : "layer") '\(first.name)'")
+            }
         }
         for sketch in v.sketches where !isBrief || !sketch.agrees {
             lines.append(
-                "  \(sketch.agrees ? "same" : "DIFFERS")  \(sketch.isOutput ? "output " : "")\(sketch.name): greatest difference \(shortNumber(sketch.difference))")
+                "  \(sketch.agrees ? "same" : "DIFFERS")  \(sketch.isOutput ? "output " : "")\(sketch.name): greatest difference \(shortNumber(sketch.difference))"
+            )
         }
         if v.isProofOnly && !v.sketches.isEmpty {
             let failed = v.sketches.filter { !$0.agrees }

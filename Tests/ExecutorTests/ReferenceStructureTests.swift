@@ -8,10 +8,12 @@ import Testing
 @Suite struct ReferenceStructureTests {
     static let block = real([2, 3, 2], [0, 1, 8, 11.2, 22.6, 27, 41.6, 46.9, 64, 70.1, 89.4, 96.2])
 
-    @Test(arguments: [
-        (Reduction.sum, [89.5, 153.3, 235.2]), (.mean, [22.375, 38.325, 58.8]), (.maximum, [46.9, 70.1, 96.2]), (.minimum, [0, 8, 22.6]),
-        (.product, [0, 401981.44, 5247890.856]),
-    ] as [(Reduction, [Double])])
+    @Test(
+        arguments: [
+            (Reduction.sum, [89.5, 153.3, 235.2]), (.mean, [22.375, 38.325, 58.8]), (.maximum, [46.9, 70.1, 96.2]),
+            (.minimum, [0, 8, 22.6]),
+            (.product, [0, 401981.44, 5247890.856]),
+        ] as [(Reduction, [Double])])
     func reduce(_ reduction: Reduction, _ expected: [Double]) throws {
         expect(try evaluate(.reduce(reduction, axes: [0, -1], keepsDimensions: false), [Self.block])[0], [3], expected)
         expect(try evaluate(.reduce(reduction, axes: [0, 2], keepsDimensions: true), [Self.block])[0], [1, 3, 1], expected)

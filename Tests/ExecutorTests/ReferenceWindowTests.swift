@@ -5,10 +5,11 @@ import Testing
 
 /// Convolutions against numbers from NumPy (windows cut out and contracted by tensordot) and SciPy's correlate2d; pools by hand.
 @Suite struct ReferenceWindowTests {
-    @Test(arguments: [
-        (Padding.valid, 2, [20.0, 10, 0, 12, 18, 24]), (.same, 3, [20, 10, 0, 12, 18, 24, -30, -21, -12]),
-        (.causal, 3, [-16, -23, -30, 16, 14, 12, 8, 22, 36]),
-    ] as [(Padding, Int, [Double])])
+    @Test(
+        arguments: [
+            (Padding.valid, 2, [20.0, 10, 0, 12, 18, 24]), (.same, 3, [20, 10, 0, 12, 18, 24, -30, -21, -12]),
+            (.causal, 3, [-16, -23, -30, 16, 14, 12, 8, 22, 36]),
+        ] as [(Padding, Int, [Double])])
     func convolution1D(_ padding: Padding, _ size: Int, _ expected: [Double]) throws {
         let x = real([1, 5, 2], (0..<10).map { Double($0) - 4 })
         let kernel = real([2, 2, 3], (0..<12).map { Double($0) - 5 })
@@ -25,10 +26,11 @@ import Testing
             [-16, -23, -30, -6, -9, -12, 30, 24, 18, 26, 28, 30, 22, 32, 42])
     }
 
-    @Test(arguments: [
-        (Padding.valid, [1, 2, 2, 4], [-7.0, 10, -20, -8, 4, -22, 10, 6, 10, -7, 6, 6, -7, 10, -20, -8]),
-        (.same, [1, 2, 3, 4], [-7, 10, -20, -8, 4, -22, 10, 6, 5, 7, -3, -5, 10, -7, 6, 6, -7, 10, -20, -8, 3, -5, 4, 7]),
-    ] as [(Padding, [Int], [Double])])
+    @Test(
+        arguments: [
+            (Padding.valid, [1, 2, 2, 4], [-7.0, 10, -20, -8, 4, -22, 10, 6, 10, -7, 6, 6, -7, 10, -20, -8]),
+            (.same, [1, 2, 3, 4], [-7, 10, -20, -8, 4, -22, 10, 6, 5, 7, -3, -5, 10, -7, 6, 6, -7, 10, -20, -8, 3, -5, 4, 7]),
+        ] as [(Padding, [Int], [Double])])
     func groups2D(_ padding: Padding, _ shape: [Int], _ expected: [Double]) throws {
         let x = real([1, 4, 3, 4], (0..<48).map { Double($0 % 7) - 3 })
         let kernel = real([2, 2, 2, 4], (0..<32).map { Double($0 % 5) - 2 })

@@ -33,26 +33,6 @@ extension JSONValue {
     var text: String? { if case .string(let text) = self { text } else { nil } }
 }
 
-/// Array bytes of a .npz whose members are stored, as `numpy.savez` writes them, by name without `.npy`; little-endian, C order.
-func storedArrays(_ bytes: [UInt8]) throws -> [String: [UInt8]] {
-    func integer(_ start: Int, _ count: Int) -> Int { (0..<count).reduce(0) { $0 | Int(bytes[start + $1]) << (8 * $1) } }
-    var arrays: [String: [UInt8]] = [:]
-    let end = try #require((0...bytes.count - 22).last { integer($0, 4) == 0x0605_4B50 })
-    var entry = integer(end + 16, 4)
-    while integer(entry, 4) == 0x0201_4B50 {
-        let nameCount = integer(entry + 28, 2)
-        let name = String(decoding: bytes[entry + 46..<entry + 46 + nameCount], as: UTF8.self)
-        try #require(integer(entry + 10, 2) == 0, "\(name) is compressed")
-        let header = integer(entry + 42, 4)
-        let start = header + 30 + integer(header + 26, 2) + integer(header + 28, 2)
-        // A .npy begins with 8 bytes of magic and version and the length of its header.
-        let data = start + 10 + integer(start + 8, 2)
-        arrays[String(name.dropLast(4))] = Array(bytes[data..<start + integer(entry + 24, 4)])
-        entry += 46 + nameCount + integer(entry + 30, 2) + integer(entry + 32, 2)
-    }
-    return arrays
-}
-
 /// A path for a file of this test, removed with its owner.
 final class TemporaryFile {
     let path: String

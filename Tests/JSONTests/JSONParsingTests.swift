@@ -9,9 +9,9 @@ struct JSONParsingTests {
     @Test(
         "accepted",
         arguments: [
-            (#"{}"#, [:]), (#"[]"#, []), (#" [ ] "#, []), ("\t\r\n null \n", nil), (#"true"#, true), (#"false"#, false), (#""""#, ""),
+            (#"{}"#, [:]), (#"[]"#, []), (#" [ ] "#, []), ("\t\r\n null \n", .null), (#"true"#, true), (#"false"#, false), (#""""#, ""),
             (#"[1,[2,{"a":[]}],{}]"#, [1, [2, ["a": []]], [:]]),
-            (#"{"b":1,"a":{"c":null}}"#, ["b": 1, "a": ["c": nil]]),
+            (#"{"b":1,"a":{"c":null}}"#, ["b": 1, "a": ["c": .null]]),
             (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{C}\n\r\t"),
             (#""\u00e9\u4E2D\ud83d\ude00""#, "é中😀"), (#""é中😀""#, "é中😀"), (#""\u0000""#, "\0"),
             // Lone surrogates, in every place.
@@ -58,7 +58,8 @@ struct JSONParsingTests {
             ("[", "bad-json", 1), ("[1", "bad-json", 2), ("[1,", "bad-json", 3), ("[1,]", "bad-json", 3), ("[,1]", "bad-json", 1),
             ("[1 2]", "bad-json", 3), ("[1}", "bad-json", 2), ("{", "bad-json", 1), ("{]", "bad-json", 1), ("{1:2}", "bad-json", 1),
             (#"{"a"}"#, "bad-json", 4), (#"{"a":}"#, "bad-json", 5), (#"{"a":1,}"#, "bad-json", 7), (#"{"a":1]"#, "bad-json", 6),
-            (#"{'a':1}"#, "bad-json", 1), ("// x\n1", "bad-json", 0), (#"""#, "bad-json", 1), (#""a"#, "bad-json", 2), (#""a\"#, "bad-json", 3),
+            (#"{'a':1}"#, "bad-json", 1), ("// x\n1", "bad-json", 0), (#"""#, "bad-json", 1), (#""a"#, "bad-json", 2),
+            (#""a\"#, "bad-json", 3),
             (#""a\""#, "bad-json", 4), (#""\x""#, "bad-json", 2), (#""\u12""#, "bad-json", 5), (#""\u12G4""#, "bad-json", 5),
             (#""\ud83d\u1""#, "bad-json", 10), ("\"a\nb\"", "bad-json", 2), ("\"\u{0}\"", "bad-json", 1), ("\"\u{1F}\"", "bad-json", 1),
             ("\u{FEFF}\u{FEFF}1", "bad-json", 3),
@@ -127,8 +128,8 @@ struct JSONParsingTests {
         let parsed = ContinuousClock.now
         #expect(value.serialized() == text)
         let written = ContinuousClock.now
-        // Far above what is expected (0.15 s each, optimised), so that a busy machine doesn't fail it.
-        #expect(parsed - start < .seconds(10), "parsing \(parsed - start)")
-        #expect(written - parsed < .seconds(10), "writing \(written - parsed)")
+        // Far above what is expected (0.3 s each, optimised), so that a busy machine doesn't fail it.
+        #expect(parsed - start < .seconds(30), "parsing \(parsed - start)")
+        #expect(written - parsed < .seconds(30), "writing \(written - parsed)")
     }
 }

@@ -1,10 +1,11 @@
 import ByteIO
+import Glibc
 import JSON
 import Testing
 
 @Suite("JSON: writing")
 struct JSONWritingTests {
-    private let document: JSONValue = ["b": [1, 2.5, nil], "a": ["é": "中😀"], "empty": [[], [:]], "t": true]
+    private let document: JSONValue = ["b": [1, 2.5, .null], "a": ["é": "中😀"], "empty": [[], [:]], "t": true]
 
     @Test("the three styles")
     func styles() {
@@ -55,4 +56,46 @@ struct JSONWritingTests {
         #expect(JSONValue.array([.int(-3), .double(1), .double(0.1), .double(1e22)]).serialized() == "[-3,1.0,0.1,1e+22]")
         #expect(JSONValue.array([.double(.nan), .double(-.infinity)]).serialized() == "[NaN,-Infinity]")
     }
+
+    @Test("marks that reorder text are escaped where people read")
+    func reordering() {
+        let text: JSONValue = "a\u{202E}b\u{2066}\u{FEFF}"
+        #expect(text.serialized(.pretty) == #""a\u202eb\u2066\ufeff""#)
+        #expect(text.serialized() == "\"a\u{202E}b\u{2066}\u{FEFF}\"")
+    }
+
+    @Test("depth costs no stack: writing the deepest document on a thread of 512 KiB")
+    func depthOnSmallStack() throws {
+        let text = String(repeating: #"[{"a":"#, count: 256) + "1" + String(repeating: "}]", count: 256)
+        let result = try onSmallStack {
+            guard let value = try? JSONValue.parse(text) else { return false }
+            return value.serialized() == text && (try? JSONValue.parse(value.serialized(.pretty))) == value
+        }
+        #expect(result)
+    }
+}
+
+/// What `body` gives on a thread with a stack of 512 KiB, the least that secondary threads have anywhere.
+private func onSmallStack(_ body: @escaping @Sendable () -> Bool) throws -> Bool {
+    final class Call {
+        let body: @Sendable () -> Bool
+        var result = false
+        init(_ body: @escaping @Sendable () -> Bool) { self.body = body }
+    }
+    let call = Call(body)
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setstacksize(&attributes, 512 << 10)
+    var thread = pthread_t()
+    let status = pthread_create(
+        &thread, &attributes,
+        { pointer in
+            let call = Unmanaged<Call>.fromOpaque(pointer!).takeUnretainedValue()
+            call.result = call.body()
+            return nil
+        }, Unmanaged.passUnretained(call).toOpaque())
+    try #require(status == 0)
+    pthread_join(thread, nil)
+    return call.result
 }

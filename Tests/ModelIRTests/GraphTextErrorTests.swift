@@ -90,7 +90,8 @@ import Testing
         // Types and dimensions themselves.
         ("parameter @p: f31[2]", "line 4, column 15: expected a type"), ("parameter @p: f32", "line 5, column 1: expected '[' before }"),
         ("parameter @p: f32[2 3]", "line 4, column 21: expected ',' before 3]"),
-        ("parameter @p: f32[-1]", "line 4, column 19: a dimension is -1"),
+        ("parameter @p: f32[-1]", "line 4, column 12: parameter 'p' has a negative size: f32[-1]"),
+        ("%4 = reshape(%x) : f32[-2, -2]", "line 4, column 6: reshape has a negative size: f32[-2, -2]"),
         ("parameter @p: f32[n+1]", "line 4, column 20: expected ',' before +1]"),
         ("parameter @p: f32[(n - 1)]", "line 4, column 22: expected '*' before -"),
         ("parameter @p: f32[min(n, 1)]", "line 4, column 19: unknown function 'min'"),

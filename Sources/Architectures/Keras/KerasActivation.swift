@@ -10,7 +10,8 @@ enum KerasActivation {
         guard let value, !value.isNull else { return value == nil ? fallback : .linear }
         if let name = value.string {
             guard let activation = named(name, generation: layer.generation) else {
-                throw UnsupportedError("layer '\(layer.name)' (\(layer.spec.className)) uses the activation '\(name)', which isn't built in")
+                throw UnsupportedError(
+                    "layer '\(layer.name)' (\(layer.spec.className)) uses the activation '\(name)', which isn't built in")
             }
             return activation
         }
@@ -85,7 +86,8 @@ enum KerasActivation {
 
     /// Names that tf_keras 2.18 knows; the rest exist in Keras 3 only.
     static let keras2Names: Set<String> = [
-        "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign", "exponential", "silu",
+        "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign", "exponential",
+        "silu",
         "swish", "mish", "gelu", "softmax", "log_softmax",
     ]
 }

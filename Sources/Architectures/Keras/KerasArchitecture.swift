@@ -54,7 +54,8 @@ struct KerasSource: Sendable {
 
         let hasModelWeights = checkpoint.group("model_weights") != nil
         let group = checkpoint.group("model_weights")?.attributes ?? checkpoint.attributes
-        let text = checkpoint.attributes["keras_version"]?.text ?? group["keras_version"]?.text ?? metadata?["keras_version"]?.string
+        let text =
+            checkpoint.attributes["keras_version"]?.text ?? group["keras_version"]?.text ?? metadata?["keras_version"]?.string
             ?? configuration["keras_version"]?.string
         let looksLikeKeras3 = configuration["module"] != nil || configuration["registered_name"] != nil
         version = KerasVersion(text ?? (looksLikeKeras3 ? "3" : nil))

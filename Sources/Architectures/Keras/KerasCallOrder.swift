@@ -34,7 +34,8 @@ struct KerasCallOrder {
             }
             let call = reference.node - (offsets[reference.layer] ?? 0)
             guard inputs.contains(reference) || spec.className == "InputLayer" || spec.calls.indices.contains(call) else {
-                throw kerasError("missing-layer", expected: "call \(reference.node) of layer '\(reference.layer)', used by \(user)", found: "none")
+                throw kerasError(
+                    "missing-layer", expected: "call \(reference.node) of layer '\(reference.layer)', used by \(user)", found: "none")
             }
             return Step(layer: reference.layer, call: max(call, 0))
         }
@@ -53,7 +54,9 @@ struct KerasCallOrder {
                 guard states[current] == nil else { continue }
                 states[current] = .open
                 stack.append((current, true))
-                guard let spec = specs[current.layer], spec.className != "InputLayer", spec.calls.indices.contains(current.call) else { continue }
+                guard let spec = specs[current.layer], spec.className != "InputLayer", spec.calls.indices.contains(current.call) else {
+                    continue
+                }
                 for reference in spec.calls[current.call].computedReferences.reversed() where !inputs.contains(reference) {
                     let next = try step(reference, from: "layer '\(current.layer)'")
                     if states[next] == .open {

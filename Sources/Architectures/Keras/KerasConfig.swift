@@ -136,7 +136,9 @@ extension KerasLayerSpec {
     /// Not one of Keras' own: a class of the user's.
     var isCustom: Bool {
         guard let module else { return registeredName != nil && registeredName?.contains(">") == true }
-        return !(module == "keras" || module.hasPrefix("keras.") || module.hasPrefix("tf_keras") || module.hasPrefix("tensorflow.python.keras"))
+        return
+            !(module == "keras" || module.hasPrefix("keras.") || module.hasPrefix("tf_keras")
+            || module.hasPrefix("tensorflow.python.keras"))
     }
 }
 
@@ -155,7 +157,9 @@ extension KerasCall {
             return
         }
         // Keras 2: a list of [layer, node, tensor, keywords], or one such entry by itself.
-        guard let list = node.array else { throw kerasError("bad-config", expected: "calls of layer '\(layer)' as lists", found: node.kind) }
+        guard let list = node.array else {
+            throw kerasError("bad-config", expected: "calls of layer '\(layer)' as lists", found: node.kind)
+        }
         let entries = list.first?.string == nil ? list : [node]
         for entry in entries {
             guard let reference = KerasTensorReference(entry) else {
@@ -219,7 +223,9 @@ func parseShape(_ value: JSONValue) throws(FormatError) -> [Int?] {
         if dim.isNull {
             shape.append(nil)
         } else {
-            guard let size = dim.int, size >= 0, size < 1 << 40 else { throw kerasError("bad-config", expected: "a shape", found: value.serializedPrefix) }
+            guard let size = dim.int, size >= 0, size < 1 << 40 else {
+                throw kerasError("bad-config", expected: "a shape", found: value.serializedPrefix)
+            }
             shape.append(size)
         }
     }

@@ -28,7 +28,8 @@ struct KerasInstance: Sendable {
                 do {
                     layer = try KerasLayerTable.make(KerasLayerConfig(spec: spec, version: version))
                     if layer == nil {
-                        obstacle = "layer '\(spec.name)' is of the class \(spec.isCustom ? "\(spec.className) of the user's own" : spec.className)"
+                        obstacle =
+                            "layer '\(spec.name)' is of the class \(spec.isCustom ? "\(spec.className) of the user's own" : spec.className)"
                     }
                 } catch let error as UnsupportedError {
                     obstacle = error.description
@@ -63,7 +64,7 @@ struct KerasInstance: Sendable {
                 counts[variable.store] = index + 1
                 return KerasVariableRow(
                     name: path + variable.role, isTrainable: variable.isTrainable, store: variable.store, index: index,
-                    keras2: "\(spec.name)/\(variable.keras2)")
+                    keras2: "\(spec.name)/\(variable.keras2)", shape: variable.shape)
             }
         }
         guard spec.config["trainable"]?.bool ?? true else {
@@ -106,6 +107,8 @@ struct KerasVariableRow: Hashable, Sendable {
     var index: Int
     /// Name in a Keras 2 .h5 without `:0`: `lstm/lstm_cell/kernel`.
     var keras2: String
+    /// Sizes that the configuration states.
+    var shape: [Int?]?
 }
 
 extension KerasLayerSpec {

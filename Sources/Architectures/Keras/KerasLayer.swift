@@ -29,8 +29,11 @@ struct KerasVariable: Hashable, Sendable {
     var store = ""
     /// Name in Keras 2 .h5, relative to the layer and without `:0`: `kernel`, `lstm_cell/kernel`. `{name}` stands for the wrapped layer's name.
     var keras2: String
+    /// Sizes that the configuration states; nil entries follow from the input. nil: nothing is stated.
+    var shape: [Int?]?
 
-    init(_ role: String, isTrainable: Bool = true, store: String = "", keras2: String? = nil) {
+    init(_ role: String, isTrainable: Bool = true, store: String = "", keras2: String? = nil, shape: [Int?]? = nil) {
+        self.shape = shape
         self.role = role
         self.isTrainable = isTrainable
         self.store = store
@@ -63,7 +66,8 @@ struct KerasLayerCall: Sendable {
     /// The one input.
     func input(of layer: KerasLayerConfig) throws(FormatError) -> KerasTensor {
         guard inputs.count == 1 else {
-            throw kerasError("bad-config", expected: "1 input for layer '\(layer.name)' (\(layer.spec.className))", found: "\(inputs.count)")
+            throw kerasError(
+                "bad-config", expected: "1 input for layer '\(layer.name)' (\(layer.spec.className))", found: "\(inputs.count)")
         }
         return inputs[0]
     }

@@ -11,7 +11,8 @@ struct KerasLayerConfig: Sendable {
     var generation: Int { version.generation }
 
     func error(_ key: String, expected: String) -> FormatError {
-        kerasError("bad-config", expected: "\(key) of layer '\(name)' as \(expected)", found: spec.config[key]?.serializedPrefix ?? "nothing")
+        kerasError(
+            "bad-config", expected: "\(key) of layer '\(name)' as \(expected)", found: spec.config[key]?.serializedPrefix ?? "nothing")
     }
 
     private func value(_ key: String) -> JSONValue? { spec.config[key].flatMap { $0.isNull ? nil : $0 } }
@@ -19,7 +20,9 @@ struct KerasLayerConfig: Sendable {
     func bool(_ key: String, default fallback: Bool) throws(FormatError) -> Bool {
         guard let value = value(key) else { return fallback }
         // Python's True, or 1 where somebody wrote a number.
-        guard let bool = value.bool ?? value.int.flatMap({ $0 == 0 || $0 == 1 ? $0 == 1 : nil }) else { throw error(key, expected: "a boolean") }
+        guard let bool = value.bool ?? value.int.flatMap({ $0 == 0 || $0 == 1 ? $0 == 1 : nil }) else {
+            throw error(key, expected: "a boolean")
+        }
         return bool
     }
 
@@ -65,6 +68,16 @@ struct KerasLayerConfig: Sendable {
         return list[0]
     }
 
+    /// A size that the layer must have: a positive integer, however it is spelled. Keras 1 called units output_dim.
+    func size(_ key: String) throws(FormatError) -> Int? {
+        guard let value = value(key) else {
+            if spec.config[key] != nil { throw error(key, expected: "a positive integer") }
+            return nil
+        }
+        guard let size = value.int, size > 0, size < 1 << 40 else { throw error(key, expected: "a positive integer") }
+        return size
+    }
+
     func has(_ key: String) -> Bool { value(key) != nil }
 
     /// An axis list made non-negative and sorted, for inputs of `rank`.
@@ -72,7 +85,9 @@ struct KerasLayerConfig: Sendable {
         let list = has(key) ? try ints(key) : [fallback]
         var axes = Set<Int>()
         for axis in list {
-            guard axis >= -rank, axis < rank, axis != 0 || rank == 1 || axis == 0 else { throw error(key, expected: "axes of an input of rank \(rank)") }
+            guard axis >= -rank, axis < rank, axis != 0 || rank == 1 || axis == 0 else {
+                throw error(key, expected: "axes of an input of rank \(rank)")
+            }
             axes.insert(axis < 0 ? axis + rank : axis)
         }
         return axes.sorted()

@@ -43,7 +43,9 @@ struct KerasLayerTable: Sendable {
     /// Keys of every layer.
     static let commonKeys: [String: Key] = ["name": .inert, "trainable": .inert, "dtype": .inert]
     /// Keys that say the input's shape on a first layer, and leftovers of old writers.
-    static let commonKeras2Keys: [String: Key] = ["batch_input_shape": .modelled, "input_dtype": .inert, "activity_regularizer": .regularizer]
+    static let commonKeras2Keys: [String: Key] = [
+        "batch_input_shape": .modelled, "input_dtype": .inert, "activity_regularizer": .regularizer,
+    ]
     static let commonKeras3Keys: [String: Key] = ["batch_shape": .modelled, "build_config": .inert]
 
     /// What `key` means to the class in `generation`; nil if it is unknown there.
@@ -74,25 +76,33 @@ struct KerasLayerTable: Sendable {
         "kernel_constraint": .constraint, "recurrent_constraint": .constraint, "bias_constraint": .constraint, "dropout": .inert,
         "recurrent_dropout": .inert, "zero_output_for_mask": .modelled,
     ]
-    private static let recurrent2: [String: Key] = ["time_major": .modelled, "implementation": .inert, "input_dim": .inert, "input_length": .inert]
+    private static let recurrent2: [String: Key] = [
+        "time_major": .modelled, "implementation": .inert, "input_dim": .inert, "input_length": .inert,
+    ]
     private static let recurrent3: [String: Key] = ["seed": .inert, "use_cudnn": .inert]
 
     private static func gated(_ more: [String: Key]) -> [String: Key] {
         recurrent.merging(["recurrent_activation": .activation]) { a, _ in a }.merging(more) { a, _ in a }
     }
 
-    private static let pooling: [String: Key] = ["pool_size": .modelled, "strides": .modelled, "padding": .modelled, "data_format": .modelled]
+    private static let pooling: [String: Key] = [
+        "pool_size": .modelled, "strides": .modelled, "padding": .modelled, "data_format": .modelled,
+    ]
     private static let globalPooling: [String: Key] = ["data_format": .modelled, "keepdims": .modelled]
 
-    private static func identity(_ keys: [String: Key], keras2: [String: Key] = [:], keras3: [String: Key] = ["seed": .inert]) -> KerasLayerTable {
+    private static func identity(_ keys: [String: Key], keras2: [String: Key] = [:], keras3: [String: Key] = ["seed": .inert])
+        -> KerasLayerTable
+    {
         KerasLayerTable({ try IdentityLayer($0) }, keys, keras2: keras2, keras3: keras3)
     }
 
-    private static let dropout = identity(["rate": .inert], keras2: ["noise_shape": .inert, "seed": .inert, "p": .inert], keras3: ["noise_shape": .inert, "seed": .inert])
+    private static let dropout = identity(
+        ["rate": .inert], keras2: ["noise_shape": .inert, "seed": .inert, "p": .inert], keras3: ["noise_shape": .inert, "seed": .inert])
     private static let merge = KerasLayerTable({ try MergeLayer($0) }, [:])
 
     static let rows: [String: KerasLayerTable] = [
-        "Dense": KerasLayerTable({ try DenseLayer($0) }, dense, keras2: ["input_dim": .inert], keras3: ["quantization_config": .inert, "lora_rank": .inert]),
+        "Dense": KerasLayerTable(
+            { try DenseLayer($0) }, dense, keras2: ["input_dim": .inert], keras3: ["quantization_config": .inert, "lora_rank": .inert]),
         "Embedding": KerasLayerTable(
             { try EmbeddingLayer($0) },
             [
@@ -101,7 +111,8 @@ struct KerasLayerTable: Sendable {
             ], keras2: ["input_length": .inert, "sparse": .inert], keras3: ["quantization_config": .inert, "lora_rank": .inert]),
         "Masking": KerasLayerTable({ try MaskingLayer($0) }, ["mask_value": .modelled]),
         "Activation": KerasLayerTable({ try ActivationLayer($0) }, ["activation": .activation]),
-        "ReLU": KerasLayerTable({ try ActivationLayer($0) }, ["max_value": .modelled, "negative_slope": .modelled, "threshold": .modelled]),
+        "ReLU": KerasLayerTable(
+            { try ActivationLayer($0) }, ["max_value": .modelled, "negative_slope": .modelled, "threshold": .modelled]),
         "LeakyReLU": KerasLayerTable({ try ActivationLayer($0) }, [:], keras2: ["alpha": .modelled], keras3: ["negative_slope": .modelled]),
         "ELU": KerasLayerTable({ try ActivationLayer($0) }, ["alpha": .modelled]),
         "ThresholdedReLU": KerasLayerTable({ try ActivationLayer($0) }, ["theta": .modelled], generations: [2]),
@@ -114,7 +125,8 @@ struct KerasLayerTable: Sendable {
         "LSTM": KerasLayerTable(
             { try RecurrentLayer($0) }, gated(["unit_forget_bias": .inert]), keras2: recurrent2, keras3: recurrent3),
         "GRU": KerasLayerTable({ try RecurrentLayer($0) }, gated(["reset_after": .modelled]), keras2: recurrent2, keras3: recurrent3),
-        "Bidirectional": KerasLayerTable({ try BidirectionalLayer($0) }, ["layer": .modelled, "backward_layer": .modelled, "merge_mode": .modelled]),
+        "Bidirectional": KerasLayerTable(
+            { try BidirectionalLayer($0) }, ["layer": .modelled, "backward_layer": .modelled, "merge_mode": .modelled]),
         "TimeDistributed": KerasLayerTable({ try TimeDistributedLayer($0) }, ["layer": .modelled]),
 
         "Conv1D": KerasLayerTable({ try Conv1DLayer($0) }, convolution, keras2: ["input_dim": .inert, "input_length": .inert]),

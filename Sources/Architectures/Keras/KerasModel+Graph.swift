@@ -68,7 +68,9 @@ struct KerasGraphLift {
         _ container: KerasContainer, _ instances: [KerasInstance], inputs: [KerasTensor], in builder: inout KerasBuilder
     ) throws -> [(String, KerasTensor)] {
         if container.isSequential {
-            guard inputs.count == 1 else { throw kerasError("bad-config", expected: "1 input for '\(container.name)'", found: "\(inputs.count)") }
+            guard inputs.count == 1 else {
+                throw kerasError("bad-config", expected: "1 input for '\(container.name)'", found: "\(inputs.count)")
+            }
             var current = inputs
             var name = container.name
             for instance in instances where instance.spec.className != "InputLayer" {
@@ -97,7 +99,8 @@ struct KerasGraphLift {
         }
         return try container.outputs.map { reference in
             guard let output = values[reference] else {
-                throw kerasError("bad-config", expected: "output \(reference.tensor) of call \(reference.node) of layer '\(reference.layer)'")
+                throw kerasError(
+                    "bad-config", expected: "output \(reference.tensor) of call \(reference.node) of layer '\(reference.layer)'")
             }
             return (reference.layer, output)
         }
@@ -130,7 +133,8 @@ struct KerasGraphLift {
                 if let mask = values[reference] {
                     result.inputs[0].mask = mask.value
                 } else if result.inputs[0].mask == nil {
-                    throw UnsupportedError("layer '\(instance.spec.name)' (\(instance.spec.className)) gets an explicit mask; not supported")
+                    throw UnsupportedError(
+                        "layer '\(instance.spec.name)' (\(instance.spec.className)) gets an explicit mask; not supported")
                 }
             default: result.keywords[keyword.name] = keyword.value
             }

@@ -41,7 +41,8 @@ extension KerasModel {
         }
         guard let shape = shapeFromWeights(leaf) else {
             throw UnsupportedError(
-                "the model states no input shape, and none follows from the weights of its first layer '\(first.name)' (\(first.className))")
+                "the model states no input shape, and none follows from the weights of its first layer '\(first.name)' (\(first.className))"
+            )
         }
         return [KerasInputSpec(name: name, dtype: try inputDType(leaf), shape: shape)]
     }

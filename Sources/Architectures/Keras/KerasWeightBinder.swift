@@ -17,8 +17,23 @@ struct KerasWeightBinder {
         groups = Dictionary(checkpoint.groups.map { ($0.path, $0.attributes) }, uniquingKeysWith: { first, _ in first })
     }
 
-    private mutating func bind(_ name: String, to path: String) throws {
-        guard let tensor = tensors[path] else { throw kerasError("missing-weight", expected: "the weight \(name) at \(path)", found: "nothing") }
+    private mutating func bind(_ name: String, to path: String, as variable: KerasVariableRow? = nil) throws {
+        guard let tensor = tensors[path] else {
+            throw kerasError("missing-weight", expected: "the weight \(name) at \(path)", found: "nothing")
+        }
+        if let variable {
+            guard tensor.dtype.isFloat else {
+                throw kerasError("weight-dtype", expected: "floats for the weight \(name)", found: tensor.dtype.rawValue)
+            }
+            if let shape = variable.shape,
+                shape.count != tensor.shape.count || zip(shape, tensor.shape).contains(where: { $0 != nil && $0 != $1 })
+            {
+                let wanted = shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
+                throw kerasError(
+                    "weight-shape-mismatch", expected: "the shape [\(wanted)] that the configuration states for \(name)",
+                    found: "\(tensor.shape)")
+            }
+        }
         parameters.append(Parameter(name: name, tensor: tensor, source: path))
         bound.insert(path)
     }
@@ -54,7 +69,9 @@ struct KerasWeightBinder {
                     "extra-weight", expected: "\(variables.count) weights for layer '\(instance.spec.name)' (\(instance.spec.className))",
                     found: "\(names.count)")
             }
-            for (variable, name) in zip(variables, names) { try bind(variable.name, to: "\(root)\(instance.spec.name)/\(name)") }
+            for (variable, name) in zip(variables, names) {
+                try bind(variable.name, to: "\(root)\(instance.spec.name)/\(name)", as: variable)
+            }
         }
         let known = Set(instances.map(\.spec.name))
         for layer in layerNames where !known.contains(layer) && !(stored[layer] ?? []).isEmpty {
@@ -77,7 +94,7 @@ struct KerasWeightBinder {
             for variable in instance.variables {
                 // Inside old archives every container says `_layer_checkpoint_dependencies`.
                 let store = root == "layers" ? variable.store : variable.store.replacingPrefix("layers/", with: root + "/")
-                try bind(variable.name, to: base + (store.isEmpty ? "" : store + "/") + "vars/\(variable.index)")
+                try bind(variable.name, to: base + (store.isEmpty ? "" : store + "/") + "vars/\(variable.index)", as: variable)
             }
         }
     }

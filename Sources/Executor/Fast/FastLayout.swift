@@ -16,8 +16,10 @@ struct FastLayout: Sendable {
     /// Bytes of parameters and folded constants.
     var constantBytes = 0.0
 
-    init(_ program: ConcreteGraph) {
-        let graph = program.flattened()
+    /// - Parameter kept: values that somebody may ask for, and that no fusion may swallow.
+    init(_ program: ConcreteGraph, kept: Set<Int>) {
+        var graph = program.flattened()
+        graph.fuseMatmuls(kept: kept)
         var roots = Array(graph.types.indices)
         var isConstant = [Bool](repeating: false, count: graph.types.count)
         for parameter in graph.parameters { isConstant[parameter.value] = true }

@@ -70,7 +70,9 @@ final class FastProgram {
         if type.dtype.isFloat && tensor.dtype == .f32 {
             try tensor.storage.read(into: UnsafeMutableRawBufferPointer(start: view.pointer, count: view.byteCount), at: 0)
         } else if type.dtype.isFloat {
-            try tensor.floats().withUnsafeBytes { view.pointer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(view.pointer), byteCount: $0.count) }
+            try tensor.floats().withUnsafeBytes {
+                view.pointer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(view.pointer), byteCount: $0.count)
+            }
         } else {
             view.store(try ReferenceArray(type, tensor))
         }

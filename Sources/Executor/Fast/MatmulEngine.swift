@@ -37,12 +37,14 @@ final class MatmulEngine {
         shape.hasBias = bias != nil
         shape.isPacked = packsWeights
         let primitive = try primitive(shape)
-        guard packsWeights, let wanted = on_weights_md(primitive.descriptor) else {
+        guard packsWeights else {
             return try Matmul(primitive, engine, stream, weights: primitive.weights, a, b, bias, result, packed: nil)
         }
+        guard let wanted = on_weights_md(primitive.descriptor) else { throw UnsupportedError("oneDNN names no layout for weights") }
         let packed = Allocation(byteCount: on_md_size(wanted))
         try reorder(b, primitive.weights, to: packed.pointer, wanted)
-        return try Matmul(primitive, engine, stream, weights: wanted, a, packed.pointer.assumingMemoryBound(to: Float.self), bias, result, packed: packed)
+        return try Matmul(
+            primitive, engine, stream, weights: wanted, a, packed.pointer.assumingMemoryBound(to: Float.self), bias, result, packed: packed)
     }
 
     private func reorder(_ source: UnsafeMutablePointer<Float>, _ from: on_md, to target: UnsafeMutableRawPointer, _ layout: on_md) throws {

@@ -19,8 +19,20 @@ struct ConcreteNode: Sendable {
     var origin: String
     /// A composite's definition, where it is made of primitives.
     var expansion: ConcreteGraph?
+    /// What the fast backend does in the same step as a matmul.
+    var fusion = MatmulFusion()
     /// For a gather or scatter: the graph's input that the indices come from, unchanged.
     var indexInput: String?
+}
+
+/// Neighbours that a matmul of the fast backend has taken in; see `ConcreteGraph.fuseMatmuls`.
+struct MatmulFusion: Hashable, Sendable {
+    /// The right side is stored as [.., n, k].
+    var transposesRight = false
+    /// Input 2, [n], is added to every row.
+    var hasBias = false
+    /// Applied to the result, element by element.
+    var activation: Activation?
 }
 
 /// A graph with every size a number, checked; composites carry their definitions.

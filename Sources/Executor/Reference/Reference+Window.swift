@@ -33,7 +33,8 @@ struct WindowWalk {
     /// Shapes with batch and channels.
     init(_ pool: Pool, input: [Int], output: [Int]) {
         self.init(
-            input: Array(input.dropFirst().dropLast()), output: Array(output.dropFirst().dropLast()), sizes: pool.sizes, strides: pool.strides,
+            input: Array(input.dropFirst().dropLast()), output: Array(output.dropFirst().dropLast()), sizes: pool.sizes,
+            strides: pool.strides,
             dilations: [Int](repeating: 1, count: pool.sizes.count), padding: pool.padding)
     }
 

@@ -102,7 +102,7 @@ extension Activation {
         case .sparsePlus: return x.isNaN ? x : x <= -1 ? 0 : x >= 1 ? x : (x + 1) * (x + 1) / 4
         case .sparseSigmoid: return x.isNaN ? x : x <= -1 ? 0 : x >= 1 ? 1 : (x + 1) / 2
         case .softmax, .logSoftmax, .sparsemax, .glu:
-            preconditionFailure("\(self) works along an axis")
+            preconditionFailure("\(text) works along an axis")
         }
     }
 
@@ -138,7 +138,7 @@ extension Activation {
     private func softplus(_ x: Double) -> Double { x.isNaN ? x : max(x, 0) + Glibc.log1p(exp(-abs(x))) }
 
     func inferTypes(_ inputs: [ValueType]) throws(GraphError) -> [ValueType] {
-        var types = try inferUnaryFloat(inputs, "\(self)", axis: isElementwise ? nil : -1)
+        var types = try inferUnaryFloat(inputs, text, axis: isElementwise ? nil : -1)
         if self == .glu {
             let rank = types[0].shape.rank
             if let width = types[0].shape[-1].fixedValue, width % 2 != 0 {

@@ -65,6 +65,12 @@ func inferUnaryFloat(_ inputs: [ValueType], _ name: String, axis: Int? = nil) th
     return inputs
 }
 
+func requireSameDType(_ inputs: [ValueType], _ name: String) throws(GraphError) {
+    if let other = inputs.first(where: { $0.dtype != inputs[0].dtype }) {
+        throw GraphError("\(name) takes one dtype, not \(inputs[0]) and \(other)")
+    }
+}
+
 func softmaxDefinition(axis: Int, logarithm: Bool) -> CompositeDefinition {
     .graph { graph, inputs throws(GraphError) in
         let top = try graph.append(.reduce(.maximum, axes: [axis], keepsDimensions: true), inputs)

@@ -22,6 +22,7 @@ public struct LayerNorm: Hashable, Sendable {
         guard inputs.count == count else { throw GraphError("layer_norm takes \(count) inputs, not \(inputs.count)") }
         let x = inputs[0]
         guard x.dtype.isFloat else { throw GraphError("layer_norm takes floats, not \(x.dtype.rawValue)") }
+        try requireSameDType(inputs, "layer_norm")
         guard !axes.isEmpty, axes.allSatisfy({ $0 >= 0 && $0 < x.shape.rank }), Set(axes).count == axes.count, axes == axes.sorted() else {
             throw GraphError("layer_norm has no axes \(axes) in \(x.shape)")
         }
@@ -74,6 +75,7 @@ public struct BatchNorm: Hashable, Sendable {
         guard inputs.count == count else { throw GraphError("batch_norm takes \(count) inputs, not \(inputs.count)") }
         let x = inputs[0]
         guard x.dtype.isFloat else { throw GraphError("batch_norm takes floats, not \(x.dtype.rawValue)") }
+        try requireSameDType(inputs, "batch_norm")
         guard axis >= 0, axis < x.shape.rank else { throw GraphError("batch_norm has no axis \(axis) in \(x.shape)") }
         for input in inputs.dropFirst() {
             guard input.shape.rank == 1, input.shape[0].equals(x.shape[axis]) != false else {

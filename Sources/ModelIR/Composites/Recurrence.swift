@@ -77,6 +77,7 @@ public struct Recurrence: Hashable, Sendable {
         guard inputs.count == inputCount else { throw GraphError("\(name) takes \(inputCount) inputs, not \(inputs.count)") }
         let x = inputs[0]
         guard x.dtype.isFloat, x.shape.rank == 3 else { throw GraphError("\(name) takes floats [batch, time, features], not \(x)") }
+        try requireSameDType(inputs.enumerated().filter { $0.offset != maskIndex }.map(\.element), name)
         guard activation != .glu, recurrentActivation != .glu else { throw GraphError("\(name) can't halve its units by glu") }
         let gates = cell.gateCount
         guard inputs[2].shape.rank == 2, let units = inputs[2].shape[0].fixedValue else {

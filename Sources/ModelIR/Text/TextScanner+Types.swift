@@ -9,11 +9,7 @@ extension TextScanner {
         var dims: [Dim] = []
         while !take("]") {
             if !dims.isEmpty { try expect(",") }
-            skipSpaces()
-            let place = offset
-            let dim = try dimension(depth: 0)
-            if case .fixed(let n) = dim, n < 0 { throw failure("a dimension is \(n)", at: place) }
-            dims.append(dim)
+            dims.append(try dimension(depth: 0))
             guard dims.count <= limits.rank else { throw failure("a type has more than \(limits.rank) dimensions", at: start) }
         }
         return ValueType(dtype, Shape(dims))

@@ -7,10 +7,14 @@ struct Conv1DLayer: KerasLayer {
     let convolution: Convolution
     let activation: Activation
     let usesBias: Bool
+    let filters: Int?
+    let size: Int?
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
         try config.requireChannelsLast()
+        filters = try config.size("filters")
+        size = config.has("kernel_size") ? try config.single("kernel_size", default: 1) : nil
         convolution = Convolution(
             strides: [try config.single("strides", default: 1)], dilations: [try config.single("dilation_rate", default: 1)],
             padding: try config.padding(), groups: try config.int("groups", default: 1))
@@ -19,7 +23,9 @@ struct Conv1DLayer: KerasLayer {
         activation = try KerasActivation.parse(config.spec.config["activation"], layer: config)
     }
 
-    var variables: [KerasVariable] { [KerasVariable("kernel")] + (usesBias ? [KerasVariable("bias")] : []) }
+    var variables: [KerasVariable] {
+        [KerasVariable("kernel", shape: [size, nil, filters])] + (usesBias ? [KerasVariable("bias", shape: [filters])] : [])
+    }
 
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         var y = try builder.graph.append(.convolution(convolution), [builder.float(call.input(of: config)), builder.parameter("kernel")])

@@ -6,14 +6,18 @@ struct DenseLayer: KerasLayer {
     let config: KerasLayerConfig
     let activation: Activation
     let usesBias: Bool
+    let units: Int?
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
+        units = try config.size("units")
         usesBias = try config.bool("use_bias", default: true)
         activation = try KerasActivation.parse(config.spec.config["activation"], layer: config)
     }
 
-    var variables: [KerasVariable] { [KerasVariable("kernel")] + (usesBias ? [KerasVariable("bias")] : []) }
+    var variables: [KerasVariable] {
+        [KerasVariable("kernel", shape: [nil, units])] + (usesBias ? [KerasVariable("bias", shape: [units])] : [])
+    }
 
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
@@ -27,13 +31,15 @@ struct DenseLayer: KerasLayer {
 struct EmbeddingLayer: KerasLayer {
     let config: KerasLayerConfig
     let masksZero: Bool
+    let shape: [Int?]
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
+        shape = [try config.size("input_dim"), try config.size("output_dim")]
         masksZero = try config.bool("mask_zero", default: false)
     }
 
-    var variables: [KerasVariable] { [KerasVariable("embeddings")] }
+    var variables: [KerasVariable] { [KerasVariable("embeddings", shape: shape)] }
 
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)

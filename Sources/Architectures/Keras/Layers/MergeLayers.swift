@@ -12,14 +12,16 @@ struct MergeLayer: KerasLayer {
         let inputs = call.inputs
         let isBinary = config.spec.className == "Subtract"
         guard inputs.count >= 2, !isBinary || inputs.count == 2 else {
-            throw kerasError("bad-config", expected: "\(isBinary ? "2" : "2 or more") inputs for layer '\(config.name)'", found: "\(inputs.count)")
+            throw kerasError(
+                "bad-config", expected: "\(isBinary ? "2" : "2 or more") inputs for layer '\(config.name)'", found: "\(inputs.count)")
         }
         let mask = try mergedMask(inputs.map(\.mask), in: &builder)
         if config.generation == 3, ["Multiply", "Maximum", "Minimum"].contains(config.spec.className),
             inputs.contains(where: { $0.mask != nil })
         {
             throw UnsupportedError(
-                "layer '\(config.name)' (\(config.spec.className)) merges masked inputs, for which Keras 3 substitutes values; not supported")
+                "layer '\(config.name)' (\(config.spec.className)) merges masked inputs, for which Keras 3 substitutes values; not supported"
+            )
         }
         // Inputs of lower rank get axes of size 1 after the batch.
         let rank = inputs.map { builder.shape(of: $0).rank }.max() ?? 0
@@ -92,7 +94,8 @@ struct ConcatenateLayer: KerasLayer {
             return try builder.graph.append(.concat(axis: 1), masks)
         }
         guard rank == 3 && axis == 2 else {
-            throw UnsupportedError("layer '\(config.name)' (Concatenate) joins masked inputs of rank \(rank) along axis \(axis); not supported")
+            throw UnsupportedError(
+                "layer '\(config.name)' (Concatenate) joins masked inputs of rank \(rank) along axis \(axis); not supported")
         }
         let present = inputs.compactMap(\.mask)
         if config.generation == 3 && present.count < inputs.count { return try allTrue(inputs[0], &builder) }

@@ -13,12 +13,14 @@ struct RecurrentLayer: KerasLayer {
     let returnsState: Bool
     let goesBackwards: Bool
     let isTimeMajor: Bool
+    let units: Int?
     /// Bidirectional forces it where sequences are returned.
     var zeroesMaskedOutput: Bool
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
         let version = config.version
+        units = try config.size("units")
         switch config.spec.className {
         case "LSTM": cell = .lstm
         case "GRU": cell = .gru(resetAfter: try config.bool("reset_after", default: version.generation == 3))
@@ -40,21 +42,25 @@ struct RecurrentLayer: KerasLayer {
         var lines: [String] = []
         if cell != .simple && config.spec.config["recurrent_activation"] == nil {
             let name = recurrentActivation == .sigmoid ? "sigmoid" : "hard_sigmoid"
-            let doubt = config.version.gateDefaultIsAmbiguous ? " (TensorFlow 1.13 to 1.15 wrote the same version and used hard_sigmoid)" : ""
+            let doubt =
+                config.version.gateDefaultIsAmbiguous ? " (TensorFlow 1.13 to 1.15 wrote the same version and used hard_sigmoid)" : ""
             lines.append("layer '\(config.name)': recurrent_activation isn't stated; \(name) as in Keras \(config.version)\(doubt)")
         }
         if case .gru(let resetAfter) = cell, config.spec.config["reset_after"] == nil {
             lines.append("layer '\(config.name)': reset_after isn't stated; \(resetAfter) as in Keras \(config.version)")
         }
-        if config.spec.config["stateful"]?.bool == true { lines.append("layer '\(config.name)' is stateful; every run starts from zero states") }
+        if config.spec.config["stateful"]?.bool == true {
+            lines.append("layer '\(config.name)' is stateful; every run starts from zero states")
+        }
         return lines
     }
 
     var variables: [KerasVariable] {
         let cellName = Self.cellName(config.spec.className)
-        return (["kernel", "recurrent_kernel"] + (usesBias ? ["bias"] : [])).map {
-            KerasVariable($0, store: "cell", keras2: "\(cellName)/\($0)")
-        }
+        let width = units.map { $0 * cell.gateCount }
+        var shapes: [(String, [Int?])] = [("kernel", [nil, width]), ("recurrent_kernel", [units, width])]
+        if usesBias { shapes.append(("bias", cell == .gru(resetAfter: true) ? [2, width] : [width])) }
+        return shapes.map { KerasVariable($0, store: "cell", keras2: "\(cellName)/\($0)", shape: $1) }
     }
 
     static func cellName(_ className: String) -> String {
@@ -76,11 +82,6 @@ struct RecurrentLayer: KerasLayer {
         if isTimeMajor {
             x = try builder.graph.append(.transpose([1, 0, 2]), [x])
             mask = try mask.map { try builder.graph.append(.transpose([1, 0]), [$0]) }
-        }
-        if case .gru(let resetAfter) = cell, usesBias, let shape = builder.shape(of: "bias"), (shape.count == 2) != resetAfter {
-            throw kerasError(
-                "weight-shape-mismatch", expected: "a bias of rank \(resetAfter ? 2 : 1) for GRU '\(config.name)' with reset_after = \(resetAfter)",
-                found: "shape \(shape)")
         }
         let recurrence = Recurrence(
             cell: cell, activation: activation, recurrentActivation: cell == .simple ? .linear : recurrentActivation, hasBias: usesBias,
@@ -157,7 +158,8 @@ struct BidirectionalLayer: KerasLayer {
         [("forward_layer", "forward", forward), ("backward_layer", "backward", backward)].flatMap { part, prefix, layer in
             layer.variables.map {
                 KerasVariable(
-                    "\(part)/\($0.role)", store: "\(part)/\($0.store)", keras2: "\(prefix)_\(layer.config.name)/\($0.keras2)")
+                    "\(part)/\($0.role)", store: "\(part)/\($0.store)", keras2: "\(prefix)_\(layer.config.name)/\($0.keras2)",
+                    shape: $0.shape)
             }
         }
     }

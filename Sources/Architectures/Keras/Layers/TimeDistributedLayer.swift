@@ -21,7 +21,9 @@ struct TimeDistributedLayer: KerasLayer {
     var variables: [KerasVariable] {
         // The wrapped layer's own name does not appear in Keras 2 files.
         child.variables.map {
-            KerasVariable($0.role, isTrainable: $0.isTrainable, store: $0.store.isEmpty ? "layer" : "layer/\($0.store)", keras2: $0.keras2)
+            KerasVariable(
+                $0.role, isTrainable: $0.isTrainable, store: $0.store.isEmpty ? "layer" : "layer/\($0.store)", keras2: $0.keras2,
+                shape: $0.shape)
         }
     }
 

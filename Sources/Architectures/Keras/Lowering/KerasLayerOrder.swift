@@ -11,7 +11,8 @@ enum KerasLayerOrder {
         func parents(_ step: KerasCallOrder.Step) -> [KerasCallOrder.Step] {
             guard let spec = specs[step.layer], spec.calls.indices.contains(step.call) else { return [] }
             return spec.calls[step.call].computedReferences.map {
-                KerasCallOrder.Step(layer: $0.layer, call: specs[$0.layer]?.className == "InputLayer" ? 0 : max($0.node - order.offset($0.layer), 0))
+                KerasCallOrder.Step(
+                    layer: $0.layer, call: specs[$0.layer]?.className == "InputLayer" ? 0 : max($0.node - order.offset($0.layer), 0))
             }
         }
         // First visits: depth first from the outputs, a layer counted when it is entered.

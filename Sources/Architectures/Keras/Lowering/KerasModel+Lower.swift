@@ -39,7 +39,8 @@ extension KerasModel {
         do {
             difference = try wanted.firstDifference(from: written.graph())
         } catch let error as UnsupportedError {
-            throw UnsupportedError("Keras \(generation) would compute something else", items: error.items.isEmpty ? [error.message] : error.items)
+            throw UnsupportedError(
+                "Keras \(generation) would compute something else", items: error.items.isEmpty ? [error.message] : error.items)
         }
         if let difference {
             throw UnsupportedError(

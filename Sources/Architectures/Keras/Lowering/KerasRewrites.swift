@@ -41,7 +41,8 @@ struct KerasRewrites {
         case let layer as Conv1DLayer where Self.isHardSigmoid(layer.activation):
             scale(layer.variables.map(\.role), blocks: [0], of: 1, path: path, name: name)
         case let layer as ActivationLayer where Self.isHardSigmoid(layer.activation):
-            obstacles.append("layer '\(name)': hard_sigmoid is another function in Keras \(target), and no weights before it can make up for it")
+            obstacles.append(
+                "layer '\(name)': hard_sigmoid is another function in Keras \(target), and no weights before it can make up for it")
         default: break
         }
     }
@@ -55,7 +56,8 @@ struct KerasRewrites {
             case .gru: blocks.append(2)
             case .lstm:
                 obstacles.append(
-                    "layer '\(name)': the activation hard_sigmoid also acts on the cell state, so no weights can make up for Keras \(target)'s other one")
+                    "layer '\(name)': the activation hard_sigmoid also acts on the cell state, so no weights can make up for Keras \(target)'s other one"
+                )
             }
         }
         scale(layer.variables.map(\.role), blocks: blocks, of: layer.cell.gateCount, path: path, name: name)
@@ -70,7 +72,8 @@ struct KerasRewrites {
             rewrites.append(
                 Rewrite(
                     parameter: path + role,
-                    description: "\(path)\(role): columns that feed hard_sigmoid scaled by \(target == 3 ? "1.2" : "1/1.2"), as Keras \(target) computes it"
+                    description:
+                        "\(path)\(role): columns that feed hard_sigmoid scaled by \(target == 3 ? "1.2" : "1/1.2"), as Keras \(target) computes it"
                 ) { tensor in
                     var values = try tensor.doubles()
                     let width = tensor.shape.last ?? 1

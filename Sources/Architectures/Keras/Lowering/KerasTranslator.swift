@@ -28,7 +28,8 @@ struct KerasTranslator {
         var result: JSONObject = ["name": .string(spec.name)]
         for member in spec.config.members where member.key != "name" && member.key != "shared_object_id" {
             let key = renamed(member.key, className: spec.className)
-            guard let meaning = row.key(key, generation: target), !(key == "build_config" || key == "batch_shape" || key == "batch_input_shape")
+            guard let meaning = row.key(key, generation: target),
+                !(key == "build_config" || key == "batch_shape" || key == "batch_input_shape")
             else {
                 drop(member.key, member.value, of: spec, meaning: row.key(member.key, generation: source))
                 continue
@@ -154,7 +155,8 @@ struct KerasTranslator {
 
     /// Classes of both generations with the keys that both take.
     private static let trainingObjects: [String: Set<String>] = [
-        "Zeros": [], "Ones": [], "Constant": ["value"], "RandomUniform": ["minval", "maxval", "seed"], "RandomNormal": ["mean", "stddev", "seed"],
+        "Zeros": [], "Ones": [], "Constant": ["value"], "RandomUniform": ["minval", "maxval", "seed"],
+        "RandomNormal": ["mean", "stddev", "seed"],
         "TruncatedNormal": ["mean", "stddev", "seed"], "VarianceScaling": ["scale", "mode", "distribution", "seed"],
         "Orthogonal": ["gain", "seed"], "Identity": ["gain"], "GlorotUniform": ["seed"], "GlorotNormal": ["seed"], "HeUniform": ["seed"],
         "HeNormal": ["seed"], "LecunUniform": ["seed"], "LecunNormal": ["seed"],

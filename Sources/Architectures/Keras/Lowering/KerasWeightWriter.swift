@@ -46,7 +46,8 @@ struct KerasWeightWriter {
                 checkpoint.tensors.append(Checkpoint.Entry(name: "\(path)/\(name)", tensor: try tensor(variable.name)))
             }
         }
-        checkpoint.groups.append(Checkpoint.Group(path: "model_weights/top_level_model_weights", attributes: splitAttribute("weight_names", [])))
+        checkpoint.groups.append(
+            Checkpoint.Group(path: "model_weights/top_level_model_weights", attributes: splitAttribute("weight_names", [])))
         addParents(&checkpoint)
         return checkpoint
     }

@@ -22,7 +22,9 @@ enum ActivationKernels: KernelFamily {
         if let function = ck_activation(activation) {
             return {
                 let table = ck_math_table().pointee
-                team.split(x.count, cost: 4, multiple: 16) { table.activate(function, $0.count, x.floats + $0.lowerBound, y.floats + $0.lowerBound) }
+                team.split(x.count, cost: 4, multiple: 16) {
+                    table.activate(function, $0.count, x.floats + $0.lowerBound, y.floats + $0.lowerBound)
+                }
             }
         }
         let width = x.shape.last ?? 1

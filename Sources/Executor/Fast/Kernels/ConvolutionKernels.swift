@@ -92,7 +92,9 @@ enum ConvolutionKernels: KernelFamily {
                     for element in 0..<table.windowCount {
                         let input = Int(table.positions[position * table.windowCount + element])
                         guard input >= 0 else { continue }
-                        let (source, factors) = (x.floats + (image * table.inputCount + input) * channels, weights.floats + element * outputs)
+                        let (source, factors) = (
+                            x.floats + (image * table.inputCount + input) * channels, weights.floats + element * outputs
+                        )
                         if multiplier == 1 {
                             for c in 0..<channels { target[c] += source[c] * factors[c] }
                         } else {

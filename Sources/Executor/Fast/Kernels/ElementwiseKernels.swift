@@ -27,7 +27,9 @@ enum ElementwiseKernels: KernelFamily {
         func vector(_ code: Int, cost: Int) -> Kernel {
             {
                 let table = ck_math_table().pointee
-                team.split(count, cost: cost, multiple: 16) { table.unary(Int32(code), $0.count, x.floats + $0.lowerBound, y.floats + $0.lowerBound) }
+                team.split(count, cost: cost, multiple: 16) {
+                    table.unary(Int32(code), $0.count, x.floats + $0.lowerBound, y.floats + $0.lowerBound)
+                }
             }
         }
         func scalar(_ f: @escaping (Float) -> Float) -> Kernel {
@@ -84,7 +86,8 @@ enum ElementwiseKernels: KernelFamily {
         let (a, b, y, team) = (request.inputs[0], request.inputs[1], request.outputs[0], request.team)
         let (rows, dtype) = (schedule(request), request.outputs[0].type.dtype)
         switch a.kind {
-        case .integer: return map(rows, team, a.integers, b.integers, y.integers, holding: request) { dtype.wrapped(function.evaluate($0, $1)) }
+        case .integer:
+            return map(rows, team, a.integers, b.integers, y.integers, holding: request) { dtype.wrapped(function.evaluate($0, $1)) }
         case .bool:
             return function == .and
                 ? map(rows, team, a.flags, b.flags, y.flags, holding: request) { $0 & $1 }
@@ -116,7 +119,8 @@ enum ElementwiseKernels: KernelFamily {
         guard a.kind == b.kind else { return nil }
         switch a.kind {
         case .float: return map(rows, request.team, a.floats, b.floats, y.flags, holding: request) { comparison.evaluate($0, $1) ? 1 : 0 }
-        case .integer: return map(rows, request.team, a.integers, b.integers, y.flags, holding: request) { comparison.evaluate($0, $1) ? 1 : 0 }
+        case .integer:
+            return map(rows, request.team, a.integers, b.integers, y.flags, holding: request) { comparison.evaluate($0, $1) ? 1 : 0 }
         case .bool: return map(rows, request.team, a.flags, b.flags, y.flags, holding: request) { comparison.evaluate($0, $1) ? 1 : 0 }
         }
     }

@@ -1,40 +1,78 @@
+import CKernels
 import ModelIR
 
 /// Matmul by oneDNN. A constant right side is packed where that pays: for repeated runs, or few rows.
 enum MatmulKernels: KernelFamily {
     static func kernel(_ request: KernelRequest) throws -> Kernel? {
         guard request.node.op == .matmul else { return nil }
-        let (a, b, result) = (request.inputs[0], request.inputs[1], request.outputs[0])
-        let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], b.shape[b.shape.count - 1])
+        let (a, b, result, fusion) = (request.inputs[0], request.inputs[1], request.outputs[0], request.node.fusion)
+        let bias = fusion.hasBias ? request.inputs[2] : nil
+        let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], result.shape[result.shape.count - 1])
         guard result.count > 0 else { return {} }
-        guard k > 0 else { return { result.floats.update(repeating: 0, count: result.count) } }
+        let finish = activate(fusion.activation, result, request.team)
+        guard k > 0 else {
+            return {
+                for row in 0..<result.count / n {
+                    for j in 0..<n { result.floats[row * n + j] = bias?.floats[j] ?? 0 }
+                }
+                finish()
+            }
+        }
+        func shape(batch: Int = 1, m: Int) -> MatmulShape {
+            var shape = MatmulShape(batch: batch, m: m, k: k, n: n)
+            if fusion.transposesRight { shape.bStrides = [k * n, 1, k] }
+            return shape
+        }
+        func multiply(_ shape: MatmulShape, packs: Bool = false) throws -> Matmul {
+            try request.engine.matmul(shape, a: a.floats, b: b.floats, bias: bias?.floats, result: result.floats, packsWeights: packs)
+        }
 
         let leading = Array(result.shape.dropLast(2))
-        if b.count == k * n {
-            // One matrix for all of a: its leading dimensions are rows too.
-            let shape = MatmulShape(m: a.count / k, k: k, n: n)
-            let packs = b.isConstant && (request.isRepeated || shape.m < 32)
-            let multiply = try request.engine.matmul(shape, a: a.floats, b: b.floats, result: result.floats, packsWeights: packs)
-            return packs ? { [a, result] in try withExtendedLifetime((a, result)) { try multiply() } } : { [a, b, result] in try withExtendedLifetime((a, b, result)) { try multiply() } }
-        }
         let (aBatch, bBatch, batch) = (a.count / (m * k), b.count / (k * n), leading.reduce(1, *))
+        if bBatch == 1 && aBatch == batch {
+            // One matrix for all of a: its leading dimensions are rows too. Packed, b's own memory isn't needed any more.
+            let packs = b.isConstant && (request.isRepeated || a.count / k < 32)
+            let multiply = try multiply(shape(m: a.count / k), packs: packs)
+            return holding([a, result] + (packs ? [] : [b]) + (bias.map { [$0] } ?? [])) {
+                try multiply()
+                finish()
+            }
+        }
         if aBatch == batch && bBatch == batch {
-            let multiply = try request.engine.matmul(
-                MatmulShape(batch: batch, m: m, k: k, n: n), a: a.floats, b: b.floats, result: result.floats, packsWeights: false)
-            return { [a, b, result] in try withExtendedLifetime((a, b, result)) { try multiply() } }
+            let multiply = try multiply(shape(batch: batch, m: m))
+            return holding([a, b, result] + (bias.map { [$0] } ?? [])) {
+                try multiply()
+                finish()
+            }
         }
         // Leading dimensions that repeat: a matrix at a time.
         let walk = StridedWalk(
             leading, contiguousStrides(leading), broadcastStrides(Array(a.shape.dropLast(2)), to: leading),
             broadcastStrides(Array(b.shape.dropLast(2)), to: leading))
-        let multiply = try request.engine.matmul(
-            MatmulShape(m: m, k: k, n: n), a: a.floats, b: b.floats, result: result.floats, packsWeights: false)
-        return {
+        let each = try multiply(shape(m: m))
+        return holding(bias.map { [$0] } ?? []) {
             try walk.forEachRow { at in
                 for i in 0..<walk.rowLength {
                     let place = at &+ SIMD4(repeating: i) &* walk.rowStrides
-                    try multiply(a: a.floats + place[1] * m * k, b: b.floats + place[2] * k * n, result: result.floats + place[0] * m * n)
+                    try each(a: a.floats + place[1] * m * k, b: b.floats + place[2] * k * n, result: result.floats + place[0] * m * n)
                 }
+            }
+            finish()
+        }
+    }
+
+    /// A kernel that keeps memory alive to which oneDNN has bare pointers.
+    private static func holding(_ views: [BufferView], _ kernel: @escaping Kernel) -> Kernel {
+        { try withExtendedLifetime(views) { try kernel() } }
+    }
+
+    /// The activation, in place.
+    private static func activate(_ activation: Activation?, _ result: BufferView, _ team: ThreadTeam) -> () -> Void {
+        guard let activation, let function = ck_activation(activation) else { return {} }
+        return {
+            let activate = ck_math_table().pointee.activate
+            team.split(result.count, cost: 4, multiple: 16) {
+                activate?(function, $0.count, result.floats + $0.lowerBound, result.floats + $0.lowerBound)
             }
         }
     }

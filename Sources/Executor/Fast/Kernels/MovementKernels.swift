@@ -8,7 +8,9 @@ enum MovementKernels: KernelFamily {
         guard let source = request.inputs.first, let result = request.outputs.first else { return nil }
         let own = contiguousStrides(source.shape)
         if case .transpose(let permutation) = request.node.op { return strided(request, offset: 0, strides: permutation.map { own[$0] }) }
-        if case .broadcast = request.node.op { return strided(request, offset: 0, strides: broadcastStrides(source.shape, to: result.shape)) }
+        if case .broadcast = request.node.op {
+            return strided(request, offset: 0, strides: broadcastStrides(source.shape, to: result.shape))
+        }
         if case .reverse(let axes) = request.node.op {
             var (strides, offset) = (own, 0)
             for axis in Set(axes) {
@@ -62,7 +64,8 @@ enum MovementKernels: KernelFamily {
             guard bytes > 0 else { return }
             team.split(outer * count, cost: bytes / 8) {
                 for i in $0 {
-                    (y.pointer + i * bytes).copyMemory(from: x.pointer + (i / count * size + Int(rows[i % count])) * bytes, byteCount: bytes)
+                    (y.pointer + i * bytes).copyMemory(
+                        from: x.pointer + (i / count * size + Int(rows[i % count])) * bytes, byteCount: bytes)
                 }
             }
         }

@@ -32,7 +32,8 @@ enum NormalizationKernels: KernelFamily {
             let table = ck_math_table().pointee
             team.split(x.count / width, cost: 2 * width) {
                 table.layer_norm(
-                    $0.count, width, x.floats + $0.lowerBound * width, scale?.floats, offset?.floats, Float(norm.epsilon), norm.usesRMS ? 1 : 0,
+                    $0.count, width, x.floats + $0.lowerBound * width, scale?.floats, offset?.floats, Float(norm.epsilon),
+                    norm.usesRMS ? 1 : 0,
                     y.floats + $0.lowerBound * width)
             }
         }

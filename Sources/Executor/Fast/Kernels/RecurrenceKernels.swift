@@ -49,7 +49,8 @@ enum RecurrenceKernels: KernelFamily {
         let stateCount = sizes.batch * sizes.pitch
         let mask = recurrence.maskIndex.map { request.inputs[$0] }
         let initial = recurrence.firstStateIndex.map { Array(request.inputs[$0...]) } ?? []
-        let multiply = try sizes.time == 0
+        let multiply =
+            try sizes.time == 0
             ? nil
             : request.engine.matmul(
                 MatmulShape(m: sizes.batch * sizes.time, k: sizes.features, n: sizes.width), a: x.floats, b: kernel.floats,
@@ -76,7 +77,9 @@ enum RecurrenceKernels: KernelFamily {
         return { [task, held] in
             try multiply?()
             states.update(repeating: 0, count: 4 * stateCount)
-            for (source, target) in zip(held.5, [states, states + 2 * stateCount]) { copyRows(source.floats, sizes.units, to: target, sizes.pitch, sizes) }
+            for (source, target) in zip(held.5, [states, states + 2 * stateCount]) {
+                copyRows(source.floats, sizes.units, to: target, sizes.pitch, sizes)
+            }
             let (run, barrier) = (ck_math_table().pointee.recurrence, on_barrier() ?? {})
             var task = task
             withUnsafePointer(to: &task) { task in
@@ -98,7 +101,8 @@ enum RecurrenceKernels: KernelFamily {
 
     /// States between padded and dense rows.
     private static func copyRows(
-        _ source: UnsafeMutablePointer<Float>, _ sourcePitch: Int, to target: UnsafeMutablePointer<Float>, _ targetPitch: Int, _ sizes: Sizes
+        _ source: UnsafeMutablePointer<Float>, _ sourcePitch: Int, to target: UnsafeMutablePointer<Float>, _ targetPitch: Int,
+        _ sizes: Sizes
     ) {
         for b in 0..<sizes.batch { (target + b * targetPitch).update(from: source + b * sourcePitch, count: sizes.units) }
     }

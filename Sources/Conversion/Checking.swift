@@ -21,7 +21,7 @@ public struct CheckReport: Sendable {
     public init(_ file: ModelFile, limits: Limits = Limits()) throws {
         path = file.path
         do {
-            passed = try file.format.check(file.region, limits: limits)
+            passed = try file.checkStorage(limits: limits)
             for entry in file.checkpoint.tensors {
                 tensorCount += 1
                 byteCount += entry.tensor.byteCount

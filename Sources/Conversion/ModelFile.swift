@@ -73,6 +73,18 @@ public struct ModelFile: Sendable {
         return nil
     }
 
+    /// Verifies every checksum of the file, also over what no layer uses (optimizer state, documents).
+    /// - Returns: one line for each kind of thing that was verified.
+    /// - Throws: `FormatError` with the path for the first thing that is damaged.
+    @discardableResult
+    public func checkStorage(limits: Limits = Limits()) throws -> [String] {
+        do {
+            return try format.check(region, limits: limits)
+        } catch let error as FormatError {
+            throw error.inFile(path)
+        }
+    }
+
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
         if let model { return model }

@@ -54,6 +54,7 @@ struct VerifyCommand: ParsableCommand, ModelCommand {
     func run() throws {
         let file = try ModelFile.open(model, configuration: modelOptions.config)
         for note in file.notes { Terminal.note(note, common) }
+        try file.checkStorage()
         var options = VerificationOptions(tolerance: tolerance.tolerance, backend: backend)
         if let inputs { options.inputs = try file.requireModel().graph().matched(Arrays.read(inputs)) }
         if let probeOut { try writeProbe(file, options: options, to: probeOut) }
@@ -62,6 +63,7 @@ struct VerifyCommand: ParsableCommand, ModelCommand {
         if let other {
             let second = try ModelFile.open(other, configuration: modelOptions.config)
             for note in second.notes { Terminal.note(note, common) }
+            try second.checkStorage()
             verification = try Verification.between(file.requireModel(), second.requireModel(), options: options)
         } else if let expect, let inputs = options.inputs {
             verification = try Verification.of(file.requireModel(), inputs: inputs, expecting: Arrays.read(expect), options: options)

@@ -31,6 +31,23 @@ import Testing
         #expect(try Tool.run(["run", path, "--inputs", row.inputs, "--output", out, "--force"]).code == 0)
     }
 
+    /// Also where no layer looks: the optimizer's tensors are most of this file.
+    @Test func verifyFindsEveryFlippedByte() throws {
+        let scratch = try TemporaryDirectory()
+        let path = scratch.file("model.ingot")
+        #expect(try Tool.run(["convert", "keras2/keras2_lstm_trained.h5", path]).code == 0)
+        let bytes = try ByteRegion(path: path).bytes()
+        for position in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 60)) {
+            var flipped = bytes
+            flipped[position] ^= 1 << UInt8(position % 8)
+            let result = try Tool.run(["verify", try scratch.write(flipped, to: "flipped.ingot")])
+            #expect(result.code == 65, "byte \(position): \(result.output)")
+            #expect(result.errorText.contains("flipped.ingot"), "\(result.errorText)")
+            let truncated = try scratch.write(Array(bytes.prefix(position)), to: "truncated.ingot")
+            #expect(try Tool.run(["verify", truncated]).code == 65, "cut at \(position)")
+        }
+    }
+
     @Test func convertThenVerify() throws {
         let scratch = try TemporaryDirectory()
         let path = "keras2/keras2_lstm_trained.h5"

@@ -51,25 +51,10 @@ public final class TemporaryPath {
     }
 }
 
-/// SplitMix64: the same numbers in every run.
-public struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    public init(seed: UInt64) { state = seed }
-
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
-    }
-}
-
 /// `bytes` with one to four bytes changed, seeded.
 public func damaged(_ bytes: [UInt8], seed: UInt64) -> [UInt8] {
     guard !bytes.isEmpty else { return bytes }
-    var numbers = SeededNumbers(seed: seed)
+    var numbers = SplitMix(seed: seed)
     var result = bytes
     for _ in 0..<Int.random(in: 1...4, using: &numbers) {
         let position = Int.random(in: 0..<bytes.count, using: &numbers)

@@ -9,6 +9,10 @@ extension KerasModel {
     static let keras3Version = "3.15.1"
 
     public func lower(to target: LoweringTarget) throws -> Lowered {
+        switch target {
+        case .keras2, .keras3, .keras3Weights: break
+        case .pytorch, .tensorflow: throw UnsupportedError("a Keras model has no counterpart among the models of transformers")
+        }
         // A model that can't be run can't be rewritten either: its layers are not understood.
         let graph = try graph()
         let generation = target == .keras2 ? 2 : 3

@@ -1,0 +1,228 @@
+"""Saves the cases with transformers' PyTorch classes and records what they compute: run it with transformers 5, then with 4.49.
+
+    transformers_pt.py [--only 'bert_*']
+
+Every model is loaded again from what was saved (no missing and no unexpected key, unless the row says so) and has to compute the same."""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+import argparse
+import fnmatch
+import inspect
+import logging
+import os
+import shutil
+import warnings
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("USE_TF", "0")
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+warnings.filterwarnings("ignore")
+
+import numpy as np
+import torch
+import transformers
+
+import transformers_common as tc
+from transformers_cases import CASES
+
+torch.set_num_threads(1)
+logging.getLogger("transformers").setLevel(logging.ERROR)
+FIVE = transformers.__version__.startswith("5.")
+FRAMEWORK = f"transformers {transformers.__version__}, torch {torch.__version__}"
+SUFFIX = "_pt5" if FIVE else "_pt4"
+
+
+# -- models ----------------------------------------------------------------------------------------
+
+def parameter_kind(module, name, shape, case):
+    """The role of a module's own parameter, and its number of inputs."""
+    kind = type(module).__name__
+    if "relative_attention_bias" in name:
+        return "table", 0
+    if isinstance(module, torch.nn.Embedding) or "position" in kind.lower() or "Embedding" in kind:
+        return "embedding", 0
+    if ("LayerNorm" in kind or "RMSNorm" in kind) and name.endswith("weight"):
+        return "norm", 0
+    if len(shape) < 2:
+        return "bias", 0
+    return "matrix", shape[0] if kind == "Conv1D" else shape[-1]
+
+
+def randomise(model, case):
+    seen = set()
+    with torch.no_grad():
+        for path, module in model.named_modules():
+            for local, parameter in module.named_parameters(recurse=False):
+                if id(parameter) in seen:
+                    continue
+                seen.add(id(parameter))
+                name = f"{path}.{local}" if path else local
+                if name == "cls.predictions.bias" and (not FIVE or model.config.tie_word_embeddings):
+                    name = "cls.predictions.decoder.bias"  # one tensor, but for an untied model of transformers 5, which uses the decoder's
+                kind, fan_in = parameter_kind(module, name, tuple(parameter.shape), case)
+                parameter.copy_(torch.from_numpy(tc.weight(case.name, name, kind, tuple(parameter.shape), fan_in)))
+
+
+def configuration(case):
+    model = getattr(transformers, case.cls)
+    return model.config_class(**case.config)
+
+
+def build(case):
+    cls = getattr(transformers, case.cls)
+    torch.manual_seed(0)
+    model = cls._from_config(configuration(case), attn_implementation=attention(cls), **case.init)
+    randomise(model, case)
+    model.tie_weights()
+    if FIVE and case.options.get("untied_head"):
+        # transformers 5 ties T5's head whatever the configuration says, unless a checkpoint holds two different tensors.
+        head = torch.nn.Parameter(torch.from_numpy(tc.weight(case.name, "lm_head.weight", "matrix", tuple(model.lm_head.weight.shape), case.config["d_model"])))
+        model.lm_head.weight = head
+    return model.eval()
+
+
+def attention(cls):
+    return "eager"
+
+
+def run(model, inputs):
+    known = inspect.signature(model.forward).parameters
+    unknown = set(inputs) - set(known)
+    if unknown:
+        raise ValueError(f"{type(model).__name__} doesn't take {unknown}")
+    arguments = {k: torch.from_numpy(v) for k, v in inputs.items()}
+    if "use_cache" in known:
+        arguments["use_cache"] = False
+    with torch.no_grad():
+        result = model(**arguments, return_dict=True)
+    return {k: v.numpy() for k, v in result.items() if isinstance(v, torch.Tensor)}
+
+
+# -- saving ----------------------------------------------------------------------------------------
+
+def save(model, case, source):
+    folder = tc.FOLDER / case.name / source
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shard = {"max_shard_size": "16KB"} if source.endswith("_sharded") else {}
+    if source.startswith("safetensors"):
+        model.save_pretrained(folder, **shard)
+    elif source.startswith("bin4"):
+        model.save_pretrained(folder, safe_serialization=False, **shard)
+    elif source.startswith("legacy4"):
+        model.save_pretrained(folder, safe_serialization=False)
+        path = folder / "pytorch_model.bin"
+        state = torch.load(path, weights_only=True)
+        if source == "legacy4_buffers":
+            state = with_buffers(state, model.config)
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+    else:
+        raise ValueError(source)
+    tc.tidy(folder)
+    return folder
+
+
+def with_buffers(state, config):
+    """What GPT-2 checkpoints held until 2023: the causal mask and the masked value of each layer."""
+    result = type(state)()
+    for name, value in state.items():
+        result[name] = value
+        if name.endswith("attn.c_proj.bias"):
+            prefix = name[:-len("c_proj.bias")]
+            n = config.n_positions
+            result[prefix + "bias"] = torch.tril(torch.ones((n, n), dtype=torch.uint8)).view(1, 1, n, n)
+            result[prefix + "masked_bias"] = torch.tensor(-1e4)
+    return result
+
+
+def reload(folder, case):
+    cls = getattr(transformers, case.cls)
+    model, info = cls.from_pretrained(folder, output_loading_info=True, attn_implementation=attention(cls), **case.init)
+    return model.eval(), {k: sorted(str(i) for i in v) for k, v in info.items() if v}
+
+
+def sdpa_outputs(folder, case, inputs):
+    cls = getattr(transformers, case.cls)
+    try:
+        model = cls.from_pretrained(folder, attn_implementation="sdpa", **case.init).eval()
+    except (ValueError, ImportError):
+        return None
+    return run(model, inputs)
+
+
+def mine(source):
+    return source.startswith("safetensors5") if FIVE else source != "tf4" and not source.startswith(("tf4", "safetensors5"))
+
+
+def generate(case):
+    sources = [s for s in case.sources if mine(s)]
+    if not sources:
+        return []
+    model = build(case)
+    expected, notes, extra = {}, {}, {}
+    for variant, inputs in case.inputs.items():
+        tc.write_npz(tc.FOLDER / case.name / tc.file_name("inputs", variant), inputs)
+        outputs = run(model, inputs)
+        double = run(model.double(), {k: v.astype("f8") if v.dtype.kind == "f" else v for k, v in inputs.items()})
+        model.float()
+        precision = tc.difference(double, outputs)
+        largest = max(float(np.abs(v).max()) for v in outputs.values())
+        if not all(np.isfinite(v).all() for v in outputs.values()) or precision > 5e-6 or largest > 30:
+            print(f"  {case.name} {variant}: ill-conditioned: f32 to f64 {precision:.2g}, largest {largest:.3g}")
+        first = any(s.startswith("safetensors5") for s in case.sources)
+        expected[variant], gap = tc.write_outputs(case.name, variant, SUFFIX, outputs, FIVE or not first)
+        notes[variant] = [f"differs from transformers 5 by {gap:.1g}" if gap > tc.SHARED else ""]
+        extra[variant] = {"float64_difference": float(f"{precision:.2g}")}
+    rows = []
+    for source in sources:
+        folder = save(model, case, source)
+        loaded, info = reload(folder, case)
+        for variant, inputs in case.inputs.items():
+            again = tc.difference(run(model, inputs), run(loaded, inputs))
+            if again > 1e-6:
+                raise ValueError(f"{folder}: computes something else when loaded again: {again}")
+            other = sdpa_outputs(folder, case, inputs)
+            gap = None if other is None else float(f"{tc.difference(run(model, inputs), other):.2g}")
+            extra[variant]["padded_positions"] = case.padded_positions(variant)
+            if gap is not None and gap > 1e-5:
+                path = tc.FOLDER / case.name / tc.file_name("outputs", variant, SUFFIX + "_sdpa")
+                tc.write_npz(path, other)
+                extra[variant]["sdpa_outputs"] = str(path.relative_to(tc.FIXTURES))
+                if case.padded_positions(variant) == "meaningful":
+                    print(f"  {case.name} {variant}: eager and sdpa differ by {gap:.2g}")
+            said = [case.notes] + notes[variant] + [f"loading reports {info}" if info else ""]
+            rows.append(tc.row(case, variant, source, FRAMEWORK, expected[variant], said, init=case.init, sdpa_difference=gap, **extra[variant]))
+        if info:
+            print(f"  {folder.parent.name}/{source}: {info}")
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default="*")
+    options = parser.parse_args()
+    rows, done, failed = [], set(), 0
+    for case in CASES.values():
+        if not fnmatch.fnmatch(case.name, options.only):
+            continue
+        try:
+            made = generate(case)
+        except Exception as error:
+            failed += 1
+            print(f"FAILED {case.name}: {type(error).__name__}: {error}", flush=True)
+            if os.environ.get("TRACE"):
+                raise
+            continue
+        done.add(case.name)
+        rows += made
+        print(f"{case.name}: {len(made)} rows", flush=True)
+    tc.merge(rows, lambda r: r["path"].split("/")[1] in done and mine(r["dialect"]))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

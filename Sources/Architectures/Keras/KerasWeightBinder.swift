@@ -85,6 +85,17 @@ struct KerasWeightBinder {
 
     private func withoutSuffix(_ name: String) -> String { name.hasSuffix(":0") ? String(name.dropLast(2)) : name }
 
+    /// Tensors under canonical names.
+    mutating func bindCanonical(_ instances: [KerasInstance]) throws {
+        for instance in instances {
+            guard interprets, instance.obstacles.isEmpty else {
+                for entry in checkpoint.tensors where entry.name.hasPrefix(instance.path) { try bind(entry.name, to: entry.name) }
+                continue
+            }
+            for variable in instance.variables { try bind(variable.name, to: variable.name, as: variable) }
+        }
+    }
+
     /// `layers/<class>[_n]/../vars/<n>`.
     mutating func bindStore(_ instances: [KerasInstance], isSequential: Bool, root: String) throws {
         for (instance, store) in zip(instances, KerasInstance.storeNames(instances, isSequential: isSequential)) where !store.isEmpty {

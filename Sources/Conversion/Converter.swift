@@ -62,6 +62,11 @@ private struct OutputContent {
         } else if !place.isDirectory {
             settleDocuments()
         }
+        if let format = Registry.format(named: place.kind.formatName) {
+            let fitted = format.fitted(lowered.checkpoint)
+            lowered.checkpoint = fitted.checkpoint
+            lowered.notes += fitted.notes
+        }
         notes = lowered.notes + notes
     }
 

@@ -12,7 +12,7 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
     if options.isStrict, let model = source.model, !model.report.unknownKeys.isEmpty {
         throw UnsupportedError("configuration keys that Ingot doesn't know (--strict)", items: model.report.unknownKeys)
     }
-    var content = try OutputContent(
+    let content = try OutputContent(
         source, place, options, sidecars: Sidecars(beside: path, isWanted: place.isDirectory || place.kind == .ingot))
     // A source that is also the output is read to its end before the output is put in place.
     let output: any PendingOutput =

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Conversion
+import HDF5File
 
 @main
 struct IngotCommand: ParsableCommand {
@@ -23,6 +24,7 @@ struct IngotCommand: ParsableCommand {
         ])
 
     static func main() {
+        HDF5Isolation.serveIfAsked()
         CommandRunner.run()
     }
 }

@@ -104,7 +104,7 @@ def work(framework, jobs):
 
     def load5(job):
         cls = getattr(transformers, job["class"])
-        model, info = cls.from_pretrained(job["folder"], output_loading_info=True, attn_implementation="eager", **job["init"])
+        model, info = cls.from_pretrained(job["folder"], output_loading_info=True, attn_implementation="eager", dtype="float32", **job["init"])
         return model.eval(), information(info)
 
     def load4(job):

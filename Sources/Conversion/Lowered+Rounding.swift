@@ -10,7 +10,7 @@ extension Lowered {
     mutating func round(to dtype: DType, parametersOf source: ModelFile) throws {
         var names: Set<String>?
         if let model = source.model, checkpoint.format != "lowered" {
-            var parameters = Set(model.parameters.map(\.source))
+            var parameters = Set(model.parameters.flatMap { [$0.source] + $0.moreSources })
             for tie in checkpoint.ties where !parameters.isDisjoint(with: tie.names) { parameters.formUnion(tie.names) }
             names = parameters
         }

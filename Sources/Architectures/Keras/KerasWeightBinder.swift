@@ -114,14 +114,17 @@ struct KerasWeightBinder {
 
     private func withoutSuffix(_ name: String) -> String { name.hasSuffix(":0") ? String(name.dropLast(2)) : name }
 
-    /// Tensors under canonical names.
+    /// Tensors under canonical names, in canonical layouts whatever the version.
     mutating func bindCanonical(_ instances: [KerasInstance]) throws {
         for instance in instances {
-            guard interprets, instance.obstacles.isEmpty else {
-                for entry in checkpoint.tensors where entry.name.hasPrefix(instance.path) { try bind(entry.name, to: entry.name) }
+            guard instance.obstacles.isEmpty else {
+                for entry in checkpoint.tensors where entry.name.hasPrefix(instance.path) { try carry(entry.name, from: entry.name) }
                 continue
             }
-            for variable in instance.variables { try bind(variable.name, to: variable.name, as: variable) }
+            for variable in instance.variables {
+                try check(tensor(variable.name, for: variable.name), variable)
+                try carry(variable.name, from: variable.name)
+            }
         }
     }
 

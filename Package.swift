@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "ModelIR", dependencies: ["ByteIO"]),
         .target(name: "FormatKit", dependencies: ["ByteIO", "JSON", "ModelIR"]),
         .target(name: "Containers", dependencies: ["ByteIO", "ModelIR", "CZlib"]),
-        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CZlib"]),
+        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CZlib", "CZstd"]),
 
         // Formats: one folder each.
         .target(
@@ -59,7 +59,7 @@ let package = Package(
         .executableTarget(
             name: "ingot",
             dependencies: [
-                "ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Executor", "Conversion",
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Architectures", "Executor", "Conversion",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

@@ -70,6 +70,29 @@ import Testing
         #expect(written.group("top_level_model_weights") != nil)
     }
 
+    /// Names and shapes of the classes of which there is no such file, as TensorFlow's classes write them.
+    @Test func writesTheNamesOfEveryTensorFlowClass() throws {
+        let names = try #require(try JSONValue.parse(Fixtures.bytes("transformers/tf_names.json")).object)
+        var checked = 0
+        for member in names.members {
+            guard let fixture = TransformerFixture.models.first(where: { $0.className == member.key && $0.name == member.value["case"]?.string }),
+                let layers = member.value["layers"]?.array
+            else { continue }
+            let written = try fixture.model().lower(to: .tensorflow).checkpoint
+            let shapes = Dictionary(written.tensors.map { ($0.name, $0.tensor.shape) }, uniquingKeysWith: { first, _ in first })
+            var wanted: [String: [Int]] = [:]
+            for layer in layers {
+                let group = try #require(layer[0]?.string)
+                for weight in layer[1]?.array ?? [] {
+                    wanted["\(group)/\(try #require(weight[0]?.string))"] = weight[1]?.array?.compactMap(\.int)
+                }
+            }
+            #expect(shapes == wanted, "\(member.key)")
+            checked += 1
+        }
+        #expect(checked > 5)
+    }
+
     private func lifted(_ lowered: Lowered) throws -> TransformerModel {
         try #require(try HuggingFaceArchitecture.lift(lowered.checkpoint) as? TransformerModel)
     }

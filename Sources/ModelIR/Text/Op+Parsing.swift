@@ -71,6 +71,7 @@ extension Composite {
         case "lstm": self = .recurrence(try Recurrence(.lstm, &attributes))
         case "gru": self = .recurrence(try Recurrence(.gru(resetAfter: try attributes.flag("reset_after")), &attributes))
         case "attention": self = .attention(try Attention(&attributes))
+        case "lsh_attention": self = .lshAttention(try LSHAttention(&attributes))
         default: return nil
         }
     }

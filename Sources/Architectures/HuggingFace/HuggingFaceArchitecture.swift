@@ -10,7 +10,9 @@ public enum HuggingFaceArchitecture: Architecture {
     }
 
     /// All families: the list to add to.
-    static let families: [any TransformerFamily.Type] = []
+    static let families: [any TransformerFamily.Type] = [
+        BERT.self, RoBERTa.self, DistilBERT.self, ELECTRA.self, ALBERT.self,
+    ]
 
     public static func lift(_ checkpoint: Checkpoint) throws -> (any Model)? {
         guard let config = try TransformerConfig(checkpoint) else { return nil }

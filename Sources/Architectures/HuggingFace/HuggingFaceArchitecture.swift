@@ -10,7 +10,7 @@ public enum HuggingFaceArchitecture: Architecture {
     }
 
     /// All families: the list to add to.
-    static let families: [any TransformerFamily.Type] = []
+    static let families: [any TransformerFamily.Type] = [GPT2.self, T5.self, MT5.self, UMT5.self, GPTNeo.self, SparseTransformer.self]
 
     public static func lift(_ checkpoint: Checkpoint) throws -> (any Model)? {
         guard let config = try TransformerConfig(checkpoint) else { return nil }

@@ -14,7 +14,7 @@ struct TransformerStore: Sendable {
     /// Names of the file that are the same tensor, under the names above.
     let ties: [[String]]
 
-    var names: StoredNames { StoredNames(names: Set(order)) }
+    var names: StoredNames { StoredNames(names: Set(order), tensors: tensors, ties: ties) }
 
     init(_ checkpoint: Checkpoint) throws {
         let isTensorFlow = checkpoint.attributes.strings("layer_names") != nil

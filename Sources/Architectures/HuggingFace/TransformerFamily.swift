@@ -53,6 +53,10 @@ extension TransformerFamily {
 struct StoredNames: Sendable {
     /// PyTorch: as stored. TensorFlow: paths below the model's own scope, without `:0`.
     let names: Set<String>
+    /// The tensors under these names.
+    let tensors: [String: Tensor]
+    /// Names of the file that are the same tensor.
+    let ties: [[String]]
 
     /// Whether any of these is stored, as it stands or behind some prefix: `pooler.dense.weight`, `bert/pooler/dense/kernel`.
     func contains(_ suffixes: String...) -> Bool {

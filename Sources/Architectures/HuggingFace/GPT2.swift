@@ -99,12 +99,14 @@ struct GPT2Block: Sendable {
     }
 
     func build(
-        _ b: inout TransformerBuilder, _ hidden: ValueID, _ layer: Int, pattern: AttentionPattern, scale: Double, keyMask: ValueID
+        _ b: inout TransformerBuilder, _ hidden: ValueID, _ layer: Int, pattern: AttentionPattern, scale: Double, keyMask: ValueID,
+        unattended: Attention.Unattended = .uniform
     ) throws -> ValueID {
         let h = "h.\(layer)"
         let normed = try b.layerNorm(hidden, "\(h).ln_1", epsilon: epsilon)
         let parts = try b.split(b.conv1D(normed, "\(h).attn.c_attn"), 3)  // each [batch, sequence, width]
-        let context = try b.attention(parts[0], parts[1], parts[2], heads: heads, pattern: pattern, scale: scale, keyMask: keyMask)
+        let context = try b.attention(
+            parts[0], parts[1], parts[2], heads: heads, pattern: pattern, scale: scale, keyMask: keyMask, unattended: unattended)
         let attended = try b.add(hidden, b.conv1D(context, "\(h).attn.c_proj"))
 
         let inner = try b.conv1D(b.layerNorm(attended, "\(h).ln_2", epsilon: epsilon), "\(h).mlp.c_fc")

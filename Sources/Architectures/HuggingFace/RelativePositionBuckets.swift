@@ -34,11 +34,11 @@ struct RelativePositionBuckets: Hashable, Sendable {
         // In f32 step by step, as the framework computes them.
         let logarithmicCount = count - exactCount
         let range = Float(log(Double(maximumDistance) / Double(exactCount)))
-        let exact = Float(exactCount)
-        func bucket(_ distance: Int) -> Int { Int(logf(Float(distance) / exact) / range * Float(logarithmicCount)) }
+        let first = exactCount
+        func bucket(_ distance: Int) -> Int { Int(logf(Float(distance) / Float(first)) / range * Float(logarithmicCount)) }
         thresholds = (1..<max(logarithmicCount, 1)).map { k in
             // The first distance at which it is k: it never falls, and is there at the maximum.
-            var (low, high) = (exactCount, maximumDistance)
+            var (low, high) = (first, maximumDistance)
             while low < high {
                 let middle = low + (high - low) / 2
                 if bucket(middle) >= k { high = middle } else { low = middle + 1 }

@@ -50,7 +50,8 @@ struct SparseTransformer: TransformerFamily {
         try decoder.build(
             &builder,
             block: { b, hidden, keyMask, layer in
-                try block.build(&b, hidden, layer, pattern: patterns[layer], scale: scale, keyMask: keyMask)
+                // Under A2 of the fixed kind the first queries have no keys: nothing is added to them.
+                try block.build(&b, hidden, layer, pattern: patterns[layer], scale: scale, keyMask: keyMask, unattended: .zero)
             }, blockCount: patterns.count)
     }
 }

@@ -96,11 +96,14 @@ public struct Parameter: Sendable {
     public var tensor: Tensor
     /// Its name in the checkpoint.
     public var source: String
+    /// Names of further tensors in the checkpoint that it was put together from.
+    public var moreSources: [String]
 
-    public init(name: String, tensor: Tensor, source: String) {
+    public init(name: String, tensor: Tensor, source: String, moreSources: [String] = []) {
         self.name = name
         self.tensor = tensor
         self.source = source
+        self.moreSources = moreSources
     }
 }
 
@@ -146,6 +149,8 @@ public enum LoweringTarget: Hashable, Sendable {
     case keras3
     /// Keras 3 `.weights.h5`: weights alone.
     case keras3Weights
+    /// Canonical names and layouts, the configuration in root attributes: for formats without groups.
+    case canonical
     /// PyTorch's names and layouts, ties listed, `config.json` as transformers 5 writes it among the documents.
     case pytorch
     /// The groups, attributes and names of `tf_model.h5` as transformers 4 writes it, `config.json` among the documents.

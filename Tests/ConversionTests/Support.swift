@@ -32,7 +32,6 @@ enum Known {
             "'pad' is of the class ZeroPadding1D; layer 'crop' is of the class Cropping1D; layer 'upsample' is of the class UpSampling1D",
         "keras3_merge_others_one_mask": "layer 'multiply_merge' (Multiply) merges masked inputs",
         "keras3_merge_others_two_masks": "layer 'multiply_merge' (Multiply) merges masked inputs",
-        "keras2_old_keras1_weights": "models of Keras 1 can't be run yet",
     ]
 
     static let supportedModels = Fixtures.models.filter { unsupported[$0.name] == nil }
@@ -45,7 +44,7 @@ extension FixtureModel {
     /// Outputs that aren't what the framework computed, one line each.
     func differences(of model: any Model, on backend: Backend) throws -> [String] {
         let graph = try model.graph()
-        let inputs = try graph.matched(Arrays.read(Fixtures.path(inputs)))
+        let inputs = try matchedInputs(Arrays.read(Fixtures.path(inputs)), to: model, graph: graph).inputs
         let expected = try Arrays.read(Fixtures.path(outputs))
         let parameters = Dictionary(model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         // Tests run side by side; one thread each is quickest.

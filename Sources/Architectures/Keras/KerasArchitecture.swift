@@ -20,18 +20,26 @@ struct KerasSource: Sendable {
         case named(base: String)
         /// `layers/<class>/vars/<n>`: `.weights.h5` and `.keras`. Older writers said `_layer_checkpoint_dependencies`.
         case store(container: String)
+        /// Every parameter under its canonical name, whatever the format.
+        case canonical
     }
 
+    /// In the words of Keras 2 where Keras 1 wrote it, cuDNN's layers as the plain ones that compute the same.
     let configuration: JSONValue
+    /// As the file has it.
+    let original: JSONValue
     let version: KerasVersion
     let backend: String?
     let weights: Weights
     /// `keras2-h5`, `keras2-weights`, `keras3-h5`, `keras3`, `keras3-weights`, ...
     let dialect: String
+    /// Weights whose bias has the size of cuDNN's two are in cuDNN's layouts.
+    var readsCuDNN = true
 
     /// nil if the checkpoint is no Keras model with a configuration.
     init?(_ checkpoint: Checkpoint) throws {
         let metadata = try checkpoint.document("metadata.json").map { try parse($0.bytes, "metadata.json") }
+        let configuration: JSONValue
         if let attribute = checkpoint.attributes["model_config"] {
             guard let text = attribute.text else {
                 throw kerasError("bad-config-json", expected: "text in the attribute model_config")
@@ -60,9 +68,14 @@ struct KerasSource: Sendable {
         let looksLikeKeras3 = configuration["module"] != nil || configuration["registered_name"] != nil
         version = KerasVersion(text ?? (looksLikeKeras3 ? "3" : nil))
         backend = checkpoint.attributes["backend"]?.text ?? group["backend"]?.text
+        original = configuration
+        self.configuration = CuDNNConfiguration.plain(
+            version.generation == 1 ? Keras1Configuration.translated(configuration) : configuration)
 
         let isWhole = checkpoint.attributes["model_config"] != nil
-        if hasModelWeights {
+        if checkpoint.attributes[KerasModel.namingAttribute]?.text == "canonical" {
+            weights = .canonical
+        } else if hasModelWeights {
             weights = .named(base: "model_weights")
         } else if checkpoint.attributes.strings("layer_names") != nil {
             weights = .named(base: "")
@@ -74,6 +87,7 @@ struct KerasSource: Sendable {
         let isArchive = metadata != nil
         switch weights {
         case .named: dialect = "keras\(version.generation)-" + (isWhole ? "h5" : "weights-h5")
+        case .canonical: dialect = "keras\(version.generation)-canonical"
         case .store: dialect = "keras\(version.generation)-" + (isArchive ? "archive" : "weights")
         }
     }

@@ -11,10 +11,13 @@ extension KerasModel {
     public func lower(to target: LoweringTarget) throws -> Lowered {
         switch target {
         case .keras2, .keras3, .keras3Weights: break
+        case .canonical: return canonical()
         case .pytorch, .tensorflow: throw UnsupportedError("a Keras model has no counterpart among the models of transformers")
         }
         // A model that can't be run can't be rewritten either: its layers are not understood.
-        let graph = try graph()
+        var plain = self
+        let sums = plain.sumPairsOfBiases()
+        let graph = try plain.graph()
         let generation = target == .keras2 ? 2 : 3
         var writer = KerasConfigWriter(version: version, target: generation)
         let document = try writer.document(container, instances, inputs: inputSpecs())
@@ -28,7 +31,8 @@ extension KerasModel {
         }
         guard obstacles.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: obstacles) }
 
-        let changes = Dictionary(rewrites.rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
+        let declared = Rewrite.inOrder(sums + rewrites.rewrites)
+        let changes = Dictionary(declared.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         var tensors: [String: Tensor] = [:]
         for parameter in parameters { tensors[parameter.name] = try changes[parameter.name]?.apply(parameter.tensor) ?? parameter.tensor }
         let container = try KerasContainer(parsing: document)
@@ -67,11 +71,31 @@ extension KerasModel {
             notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
         }
         if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
-        return Lowered(checkpoint: checkpoint, rewrites: rewrites.rewrites, notes: notes)
+        return Lowered(checkpoint: checkpoint, rewrites: declared, notes: notes)
     }
 
     public func lowered(toConventionOf other: any Model) throws -> Lowered? {
-        guard let other = other as? KerasModel, other.version.generation != version.generation else { return nil }
+        guard let other = other as? KerasModel else { return nil }
+        guard other.version.generation != version.generation || (hasPairsOfBiases && !other.hasPairsOfBiases) else { return nil }
         return try lower(to: other.version.generation == 3 ? .keras3 : .keras2)
+    }
+
+    /// Attribute of the root that says how the tensors are named.
+    static let namingAttribute = "ingot_naming"
+
+    /// Every parameter under its canonical name, as it is; configuration and version as attributes of the root.
+    private func canonical() -> Lowered {
+        var checkpoint = Checkpoint(format: "lowered")
+        checkpoint.tensors = parameters.map { Checkpoint.Entry(name: $0.name, tensor: $0.tensor) }
+        checkpoint.attributes = [
+            Attribute("model_config", .text(source.configuration.serialized(.python))),
+            Attribute(Self.namingAttribute, .text("canonical")),
+        ]
+        if !version.text.isEmpty { checkpoint.attributes.append(Attribute("keras_version", .text(version.text))) }
+        if let backend = source.backend { checkpoint.attributes.append(Attribute("backend", .text(backend))) }
+        var notes: [String] = []
+        if !report.optimizer.isEmpty { notes.append("optimizer state (\(report.optimizer.count) tensors) is left out") }
+        if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
+        return Lowered(checkpoint: checkpoint, notes: notes)
     }
 }

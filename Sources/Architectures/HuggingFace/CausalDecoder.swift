@@ -1,5 +1,6 @@
 import ByteIO
 import FormatKit
+import JSON
 import ModelIR
 
 /// What GPT-2, GPT-Neo and the Sparse Transformer share around their blocks: tables of tokens and positions, a final norm, and the heads.
@@ -102,22 +103,22 @@ struct CausalDecoder: Sendable {
         return inputs
     }
 
-    /// All tokens count, positions run from 0 whatever the mask, no token types, the last token of each choice.
-    func completed(_ given: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) {
-        var defaults = InputDefaults(given)
-        let shape = try defaults.shape(of: "input_ids", rank: inputShape.rank)
-        defaults.fill("attention_mask", shape, with: 1)
-        if hasTokenTypes {
-            try defaults.requireNoNegatives("token_type_ids")
-            // What the graph adds nothing for: token types of 0 are something else than none.
-            defaults.fill("token_type_ids", shape, with: -1)
+    /// Inputs whose defaults aren't those of their role: no token types, the last token of each choice.
+    /// - Throws: `InputError` for negative token types, which mean none in the graph.
+    fileprivate func prefilled(_ given: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) {
+        var inputs = given
+        if hasTokenTypes, let value = try given["token_type_ids"]?.doubles().first(where: { $0 < 0 }) {
+            throw InputError("the input token_type_ids holds \(value), expected ids from 0 on")
         }
-        try defaults.fillPositions("position_ids", shape)
-        if hasChoices { defaults.fill("mc_token_ids", Array(shape.dropLast()), with: shape[2] - 1) }
-        if case .sequenceClassification(_, nil) = head, shape[0] > 1 {
-            defaults.note("the configuration has no pad_token_id: each row is classified at its last token")
+        guard let shape = given["input_ids"]?.shape, let length = shape.last else { return (inputs, []) }
+        func constant(_ value: Int, _ shape: [Int]) -> Tensor {
+            Tensor([Int64](repeating: Int64(value), count: shape.reduce(1, *)), shape: shape)
         }
-        return (defaults.inputs, defaults.notes)
+        // Types of 0 are something else than none.
+        if hasTokenTypes, inputs["token_type_ids"] == nil { inputs["token_type_ids"] = constant(-1, shape) }
+        if hasChoices, inputs["mc_token_ids"] == nil { inputs["mc_token_ids"] = constant(length - 1, Array(shape.dropLast())) }
+        guard case .sequenceClassification(_, nil) = head, shape[0] > 1 else { return (inputs, []) }
+        return (inputs, ["the configuration has no pad_token_id: each row is classified at its last token"])
     }
 
     // MARK: - Graph
@@ -133,7 +134,7 @@ struct CausalDecoder: Sendable {
         let positions = try b.input("position_ids", inputShape)
         let choiceTokens = hasChoices ? try b.input("mc_token_ids", Shape(inputShape.dims.dropLast())) : nil
 
-        var hidden = try b.layer("embeddings") { b in
+        var hidden = try b.layer("embeddings", "embeddings") { b in
             let tokens = try asRows(&b, ids)
             let places = try asRows(&b, positions)
             let sum = try b.add(b.embedding(tokens, "wte"), b.embedding(places, "wpe"))
@@ -144,8 +145,8 @@ struct CausalDecoder: Sendable {
         }
         let maskRows = try asRows(&b, mask)
         let keyMask = try b.mask(maskRows)
-        for layer in 0..<blockCount { hidden = try b.layer("h.\(layer)") { b in try block(&b, hidden, keyMask, layer) } }
-        hidden = try b.layer("ln_f") { b in try b.layerNorm(hidden, "ln_f", epsilon: epsilon) }
+        for layer in 0..<blockCount { hidden = try b.layer("h.\(layer)", "block") { b in try block(&b, hidden, keyMask, layer) } }
+        hidden = try b.layer("ln_f", "layer norm") { b in try b.layerNorm(hidden, "ln_f", epsilon: epsilon) }
 
         switch head {
         case .none: b.output("last_hidden_state", hidden)
@@ -192,6 +193,35 @@ struct CausalDecoder: Sendable {
     private func languageModel(_ b: inout TransformerBuilder, _ hidden: ValueID) throws -> ValueID {
         try b.linear(hidden, isHeadTied ? "wte" : "lm_head")
     }
+}
+
+/// A family whose models are such decoders.
+protocol CausalFamily: TransformerFamily {
+    var decoder: CausalDecoder { get }
+}
+
+extension CausalFamily {
+    var isBaseClass: Bool { decoder.head == .none }
+    var ties: [Checkpoint.Tie] { decoder.ties }
+    var inputs: [InputDescription] { decoder.inputs }
+    var probeSizes: [String: Int] { decoder.probeSizes }
+
+    /// All tokens count, and positions run from 0 whatever the mask.
+    func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) {
+        let (prefilled, notes) = try decoder.prefilled(inputs)
+        return (try filled(prefilled) { _, shape in try Tensor.positions(shape) }, notes)
+    }
+
+    func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] {
+        // Two tensors are two parameters, whatever the configuration said.
+        decoder.hasLanguageModel && !decoder.isHeadTied ? [("tie_word_embeddings", false)] : []
+    }
+}
+
+/// Whether the head of a language model is the table of tokens: where the configuration says so, unless the file holds two tensors
+/// (`tie_weights` of transformers 5).
+func isHeadTied(_ config: TransformerConfig, _ stored: StoredNames) throws -> Bool {
+    try config.bool("tie_word_embeddings", default: true) && !stored.areSeparate(["lm_head.weight"], ["wte.weight"])
 }
 
 /// One vector for each choice, from its hidden states: the multiple-choice head of `GPT2DoubleHeadsModel` (`GPT2SequenceSummary`).

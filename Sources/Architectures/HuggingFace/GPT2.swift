@@ -3,12 +3,13 @@ import FormatKit
 import ModelIR
 
 /// GPT-2 (Radford et al. 2019; `modeling_gpt2.py`): pre-norm blocks of causal attention, weights kept as [input, output].
-struct GPT2: TransformerFamily {
+struct GPT2: CausalFamily {
     static let modelTypes = ["gpt2"]
     static let classNames = [
         "GPT2Model", "GPT2LMHeadModel", "GPT2DoubleHeadsModel", "GPT2ForSequenceClassification", "GPT2ForTokenClassification",
         "GPT2ForQuestionAnswering",
     ]
+    static let tensorFlowClassNames = ["GPT2Model", "GPT2LMHeadModel", "GPT2DoubleHeadsModel", "GPT2ForSequenceClassification"]
     static let modelledKeys: Set<String> = [
         "vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner", "activation_function", "layer_norm_epsilon",
         "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "add_cross_attention", "tie_word_embeddings", "pad_token_id",
@@ -28,8 +29,7 @@ struct GPT2: TransformerFamily {
     let blockCount: Int
     /// What scores of each layer are multiplied by.
     let scales: [Double]
-    let isBaseClass: Bool
-    let assumptions: [String]
+    let tensorFlowObstacle: String?
 
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         guard try !config.bool("add_cross_attention", default: false) else {
@@ -52,24 +52,21 @@ struct GPT2: TransformerFamily {
             case "GPT2ForQuestionAnswering": .questionAnswering
             default: .none
             }
-        let tie = try stored.headTie(config, head: "lm_head.weight", embedding: "wte.weight")
         decoder = CausalDecoder(
             vocabularySize: try config.size("vocab_size", default: 50257), positionCount: try config.size("n_positions", default: 1024),
-            width: width, epsilon: epsilon, head: head, isHeadTied: tie.isTied)
-        isBaseClass = head == .none
-        assumptions = decoder.hasLanguageModel ? tie.assumptions : []
+            width: width, epsilon: epsilon, head: head, isHeadTied: isHeadTied(config, stored))
 
-        let scale = try config.bool("scale_attn_weights", default: true) ? 1 / (Double(width) / Double(heads)).squareRoot() : 1
+        let isScaled = try config.bool("scale_attn_weights", default: true)
+        let scale = isScaled ? 1 / (Double(width) / Double(heads)).squareRoot() : 1
         let scalesByLayer = try config.bool("scale_attn_by_inverse_layer_idx", default: false)
+        tensorFlowObstacle =
+            !isScaled || scalesByLayer
+            ? "TensorFlow's classes of GPT-2 don't know scale_attn_weights and scale_attn_by_inverse_layer_idx, and would compute something else"
+            : nil
         scales = (0..<blockCount).map { scalesByLayer ? scale / Double($0 + 1) : scale }
     }
 
     var table: TransformerTable { decoder.table { table in for layer in 0..<blockCount { block.addRows(to: &table, layer) } } }
-    var ties: [Checkpoint.Tie] { decoder.ties }
-    var inputs: [InputDescription] { decoder.inputs }
-    var probeSizes: [String: Int] { decoder.probeSizes }
-
-    func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) { try decoder.completed(inputs) }
 
     func build(_ builder: inout TransformerBuilder) throws {
         try decoder.build(

@@ -5,11 +5,12 @@ import ModelIR
 
 /// GPT-Neo (Black et al. 2021; `modeling_gpt_neo.py`): GPT-2's blocks with scores that aren't scaled, and layers in turns that see all
 /// tokens before or only the nearest. Other models' sliding windows (Mistral's) are the same pattern.
-struct GPTNeo: TransformerFamily {
+struct GPTNeo: CausalFamily {
     static let modelTypes = ["gpt_neo"]
     static let classNames = [
         "GPTNeoModel", "GPTNeoForCausalLM", "GPTNeoForSequenceClassification", "GPTNeoForTokenClassification", "GPTNeoForQuestionAnswering",
     ]
+    static let tensorFlowClassNames: [String] = []
     static let modelledKeys: Set<String> = [
         "vocab_size", "max_position_embeddings", "hidden_size", "num_layers", "num_heads", "attention_types", "attention_layers",
         "intermediate_size", "window_size", "activation_function", "layer_norm_epsilon", "tie_word_embeddings", "pad_token_id",
@@ -30,8 +31,6 @@ struct GPTNeo: TransformerFamily {
     let activation: Activation
     /// Of each layer: the number of tokens that it sees, its own the last; nil for all before it.
     let windows: [Int?]
-    let isBaseClass: Bool
-    let assumptions: [String]
 
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         let width = try config.size("hidden_size", default: 2048)
@@ -51,14 +50,11 @@ struct GPTNeo: TransformerFamily {
             case "GPTNeoForQuestionAnswering": .questionAnswering
             default: .none
             }
-        let tie = try stored.headTie(config, head: "lm_head.weight", embedding: "wte.weight")
         decoder = CausalDecoder(
             vocabularySize: try config.size("vocab_size", default: 50257),
             positionCount: try config.size("max_position_embeddings", default: 2048), width: width,
-            epsilon: try config.double("layer_norm_epsilon", default: 1e-5), head: head, isHeadTied: tie.isTied,
+            epsilon: try config.double("layer_norm_epsilon", default: 1e-5), head: head, isHeadTied: isHeadTied(config, stored),
             probeLength: windows.contains { $0 != nil } ? 2 * window + 3 : 11)
-        isBaseClass = head == .none
-        assumptions = decoder.hasLanguageModel ? tie.assumptions : []
     }
 
     /// `global` or `local` for each layer: `attention_layers`, or `attention_types` [[[type, ..], repetitions], ..] written out.
@@ -101,12 +97,6 @@ struct GPTNeo: TransformerFamily {
             }
         }
     }
-
-    var ties: [Checkpoint.Tie] { decoder.ties }
-    var inputs: [InputDescription] { decoder.inputs }
-    var probeSizes: [String: Int] { decoder.probeSizes }
-
-    func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) { try decoder.completed(inputs) }
 
     func build(_ builder: inout TransformerBuilder) throws {
         var counts: [Int?: Unattended] = [:]

@@ -10,7 +10,10 @@ public enum HuggingFaceArchitecture: Architecture {
     }
 
     /// All families: the list to add to.
-    static let families: [any TransformerFamily.Type] = [GPT2.self, T5.self, MT5.self, UMT5.self, GPTNeo.self, SparseTransformer.self]
+    static let families: [any TransformerFamily.Type] = [
+        BERT.self,
+        GPT2.self, GPTNeo.self, SparseTransformer.self, T5.self, MT5.self, UMT5.self,
+    ]
 
     public static func lift(_ checkpoint: Checkpoint) throws -> (any Model)? {
         guard let config = try TransformerConfig(checkpoint) else { return nil }

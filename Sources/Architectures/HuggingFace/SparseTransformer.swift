@@ -6,9 +6,10 @@ import ModelIR
 /// The Sparse Transformer (Child et al. 2019): GPT-2's blocks and names, over patterns of keys whose number grows with the root of the length.
 ///
 /// There is no common format for its checkpoints; the configuration is ours (README, "Sparse Transformer").
-struct SparseTransformer: TransformerFamily {
+struct SparseTransformer: CausalFamily {
     static let modelTypes = ["sparse_transformer"]
     static let classNames = ["SparseTransformerLMHeadModel"]
+    static let tensorFlowClassNames: [String] = []
     static let modelledKeys: Set<String> = [
         "vocab_size", "n_embd", "n_layer", "n_head", "n_positions", "n_inner", "layer_norm_epsilon", "activation_function",
         "tie_word_embeddings", "sparse_attention",
@@ -18,8 +19,6 @@ struct SparseTransformer: TransformerFamily {
     let block: GPT2Block
     /// Of each layer.
     let patterns: [AttentionPattern]
-    let isBaseClass = false
-    let assumptions: [String]
 
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         let width = try config.size("n_embd", default: 768)
@@ -30,20 +29,13 @@ struct SparseTransformer: TransformerFamily {
             width: width, heads: heads, innerWidth: try config.has("n_inner") ? config.size("n_inner", default: 0) : 4 * width,
             activation: try config.activation("activation_function", default: "quick_gelu"), epsilon: epsilon)
         patterns = try (0..<config.count("n_layer", default: 12)).map { sparsity.pattern(layer: $0, heads: heads) }
-        let tie = try stored.headTie(config, head: "lm_head.weight", embedding: "wte.weight")
         decoder = CausalDecoder(
             vocabularySize: try config.size("vocab_size", default: 50257), positionCount: try config.size("n_positions", default: 1024),
-            width: width, epsilon: epsilon, head: .languageModel, isHeadTied: tie.isTied, hasTokenTypes: false,
+            width: width, epsilon: epsilon, head: .languageModel, isHeadTied: isHeadTied(config, stored), hasTokenTypes: false,
             probeLength: 2 * sparsity.stride + 3)
-        assumptions = tie.assumptions
     }
 
     var table: TransformerTable { decoder.table { table in for layer in patterns.indices { block.addRows(to: &table, layer) } } }
-    var ties: [Checkpoint.Tie] { decoder.ties }
-    var inputs: [InputDescription] { decoder.inputs }
-    var probeSizes: [String: Int] { decoder.probeSizes }
-
-    func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) { try decoder.completed(inputs) }
 
     func build(_ builder: inout TransformerBuilder) throws {
         let scale = 1 / (Double(block.width) / Double(block.heads)).squareRoot()
@@ -96,7 +88,8 @@ struct SparseAttention: Hashable, Sendable {
         func size(_ key: String, upTo limit: Int) throws -> Int {
             guard let value = object[key]?.int, (1...limit).contains(value) else {
                 throw transformerError(
-                    "bad-config", expected: "1 to \(limit) for sparse_attention.\(key)", found: object[key].map { $0.int.map { "\($0)" } ?? $0.kind })
+                    "bad-config", expected: "1 to \(limit) for sparse_attention.\(key)",
+                    found: object[key].map { $0.int.map { "\($0)" } ?? $0.kind })
             }
             return value
         }

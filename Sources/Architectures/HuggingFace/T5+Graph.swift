@@ -48,11 +48,11 @@ extension T5Core {
         let length = b.shape(ids)[1]
         let buckets = encoded == nil ? encoderBuckets : decoderBuckets
         let pattern: AttentionPattern = encoded == nil ? .full : .causal
-        var hidden = try b.layer("\(name).embed_tokens") { b in try b.embedding(ids, "shared") }
+        var hidden = try b.layer("\(name).embed_tokens", "embeddings") { b in try b.embedding(ids, "shared") }
         var bias: ValueID?
         for layer in 0..<(encoded == nil ? encoderLayers : decoderLayers) {
             let block = "\(name).block.\(layer)"
-            hidden = try b.layer(block) { b in
+            hidden = try b.layer(block, "block") { b in
                 let own = "\(block).layer.0"
                 let table = "\(own).SelfAttention.relative_attention_bias.weight"
                 if b.has(table) {
@@ -60,11 +60,14 @@ extension T5Core {
                     bias = try buckets.bias(&b, table: parameter, length: length)  // [heads, length, length]
                 }
                 var h = try attention(&b, own, "SelfAttention", hidden, keys: nil, mask, pattern, bias)
-                if let encoded { h = try attention(&b, "\(block).layer.1", "EncDecAttention", h, keys: encoded.hidden, encoded.mask, .full, nil) }
+                if let encoded {
+                    h = try attention(&b, "\(block).layer.1", "EncDecAttention", h, keys: encoded.hidden, encoded.mask, .full, nil)
+                }
                 return try feedForward(&b, "\(block).layer.\(encoded == nil ? 1 : 2)", h)
             }
         }
-        return try b.layer("\(name).final_layer_norm") { b in try b.rmsNorm(hidden, "\(name).final_layer_norm", epsilon: epsilon) }
+        let norm = "\(name).final_layer_norm"
+        return try b.layer(norm, "RMS norm") { b in try b.rmsNorm(hidden, norm, epsilon: epsilon) }
     }
 
     /// h + o(attention(q(norm(h)), k(keys), v(keys))), scores not scaled.

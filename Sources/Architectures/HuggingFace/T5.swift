@@ -1,5 +1,6 @@
 import ByteIO
 import FormatKit
+import JSON
 import ModelIR
 
 /// T5, v1.1 and Flan (Raffel et al. 2020, Shazeer 2020; `modeling_t5.py`).
@@ -32,6 +33,7 @@ struct MT5: T5Family {
 struct UMT5: T5Family {
     static let modelTypes = ["umt5"]
     static let prefix = "UMT5"
+    static let tensorFlowClassNames: [String] = []
     let core: T5Core
 
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
@@ -50,6 +52,7 @@ protocol T5Family: TransformerFamily {
 
 extension T5Family {
     static var classNames: [String] { T5Core.Head.allCases.map { prefix + $0.rawValue } }
+    static var tensorFlowClassNames: [String] { [T5Core.Head.languageModel, .model, .encoder].map { prefix + $0.rawValue } }
     static var modelledKeys: Set<String> { T5Core.modelledKeys }
     static var inertKeys: Set<String> { T5Core.inertKeys }
     static func isBuffer(_ name: String) -> Bool { false }
@@ -60,7 +63,22 @@ extension T5Family {
     var ties: [Checkpoint.Tie] { core.ties }
     var inputs: [InputDescription] { core.inputs }
     var probeSizes: [String: Int] { core.probeSizes }
-    func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) { try core.completed(inputs) }
+    var tensorFlowLayers: [TensorFlowLayer] { core.tensorFlowLayers }
+    var tensorFlowScopes: [(prefix: String, scope: String)] { [("shared/", "shared")] }
+    var tensorFlowObstacle: String? { core.tensorFlowObstacle }
+    func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] { core.configurationChanges(for: target) }
+
+    /// The class that writes such weights: with a decoder or without.
+    static func className(_ config: TransformerConfig, stored: StoredNames) -> String {
+        let hasDecoder = stored.contains("decoder.final_layer_norm.weight", "decoder/final_layer_norm/weight")
+        return prefix + (hasDecoder ? T5Core.Head.languageModel : .encoder).rawValue
+    }
+
+    func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) {
+        let (prefilled, notes) = try core.prefilled(inputs)
+        return (try filled(prefilled) { _, shape in try Tensor.positions(shape) }, notes)
+    }
+
     func build(_ builder: inout TransformerBuilder) throws { try core.build(&builder) }
 }
 
@@ -103,6 +121,8 @@ struct T5Core: Sendable {
     let decoderLayers: Int
     let epsilon: Double
     let activation: Activation
+    /// As transformers calls it.
+    let activationName: String
     let isGated: Bool
     let bucketCount: Int
     let encoderBuckets: RelativePositionBuckets
@@ -112,6 +132,8 @@ struct T5Core: Sendable {
     /// Whether hidden states are scaled by 1 / sqrt(width) before the language model's head.
     let scalesOutputs: Bool
     let isHeadTied: Bool
+    /// Whether the configuration has a key for that (T5's own).
+    let statesScale: Bool
     private let startToken: Int
     /// Ends the encoder's rows; a classified sequence is taken there.
     let endToken: Int
@@ -125,6 +147,7 @@ struct T5Core: Sendable {
         self.scalesOutputs = scalesOutputs
         self.biasesEveryLayer = biasesEveryLayer
         let isT5 = defaults == .t5
+        statesScale = isT5
         vocabularySize = try config.size("vocab_size", default: isT5 ? 32128 : 250112)
         width = try config.size("d_model", default: 512)
         headSize = try config.size("d_kv", default: 64)
@@ -138,8 +161,8 @@ struct T5Core: Sendable {
         isGated = projection.hasPrefix("gated-")
         let function = isGated ? String(projection.dropFirst("gated-".count)) : projection
         // "gated-gelu" has always meant the approximation by tanh; "gelu" alone doesn't.
-        let name = projection == "gated-gelu" ? "gelu_new" : function
-        guard let activation = TransformerConfig.activations[name] else {
+        activationName = projection == "gated-gelu" ? "gelu_new" : function
+        guard let activation = TransformerConfig.activations[activationName] else {
             throw UnsupportedError("feed_forward_proj \"\(projection)\" isn't known")
         }
         self.activation = activation
@@ -162,9 +185,8 @@ struct T5Core: Sendable {
         case .languageModel, .model, .encoder: labels = 0
         }
 
-        // The file decides: transformers 5 says "tied" of every configuration, and unties two different tensors.
-        isHeadTied = try head != .languageModel || !stored.contains("lm_head.weight", "lm_head/kernel")
-            || !stored.differ("lm_head.weight", "shared.weight") && !stored.contains("lm_head/kernel")
+        // A head that isn't scaled has a weight of its own for transformers 4, be it the same; 5 ties whatever isn't two different tensors.
+        isHeadTied = scalesOutputs && !stored.contains("lm_head/kernel") && !stored.areSeparate(["lm_head.weight"], ["shared.weight"])
     }
 
     private var innerSize: Int { heads * headSize }
@@ -176,14 +198,18 @@ struct T5Core: Sendable {
         var table = TransformerTable(base: head == .sequenceClassification || head == .tokenClassification ? "transformer" : "")
         var shared = table.parameter("shared.weight", [vocabularySize, width], tensorFlow: "embeddings", .same)
         shared.tensorFlow?.paths = ["shared/embeddings", "shared/weight"]
-        shared.legacyNames = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"]
         table.add(shared)
         addStack(&table, "encoder", layers: encoderLayers, isDecoder: false)
         if head.hasDecoder { addStack(&table, "decoder", layers: decoderLayers, isDecoder: true) }
         table.isBase = false
         switch head {
         case .model, .encoder: break
-        case .languageModel: table.linear("lm_head", width, vocabularySize, hasBias: false)
+        case .languageModel:
+            guard !isHeadTied else { break }
+            var row = table.parameter("lm_head.weight", [vocabularySize, width], tensorFlow: "kernel", .transposedMatrix)
+            // transformers 5 leaves out a head that is the table of tokens, also where none is expected of the configuration.
+            row.legacyNames = ["shared.weight"]
+            table.add(row)
         case .sequenceClassification:
             table.linear("classification_head.dense", width, width)
             table.linear("classification_head.out_proj", width, labels)
@@ -233,6 +259,32 @@ struct T5Core: Sendable {
         return [Checkpoint.Tie(names: names)]
     }
 
+    // MARK: - Targets
+
+    /// The shared table is a variable of three layers of Keras.
+    var tensorFlowLayers: [TensorFlowLayer] {
+        var layers = [TensorFlowLayer("shared", ["shared/"]), TensorFlowLayer("encoder", ["shared/", "encoder/"])]
+        if head.hasDecoder { layers.append(TensorFlowLayer("decoder", ["shared/", "decoder/"])) }
+        if head == .languageModel && !isHeadTied { layers.append(TensorFlowLayer("lm_head", ["lm_head/"])) }
+        return layers
+    }
+
+    var tensorFlowObstacle: String? {
+        guard TransformerConfig.tensorFlowActivations.contains(activationName) else {
+            return "TensorFlow's classes of transformers don't know the activation \"\(activationName)\""
+        }
+        return scalesOutputs && head == .languageModel && !isHeadTied
+            ? "TensorFlow's classes scale the outputs of a head that is the table of tokens only, and this one isn't" : nil
+    }
+
+    /// Version 4 scales, and ties, where `tie_word_embeddings` is true; version 5 where `scale_decoder_outputs` is, and ties by the weights.
+    func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] {
+        guard head == .languageModel else { return [] }
+        var changes: [(key: String, value: JSONValue?)] = [("tie_word_embeddings", .bool(scalesOutputs))]
+        if statesScale { changes.append(("scale_decoder_outputs", target == .tensorflow ? nil : .bool(scalesOutputs))) }
+        return changes
+    }
+
     // MARK: - Inputs
 
     var inputs: [InputDescription] {
@@ -241,7 +293,8 @@ struct T5Core: Sendable {
             InputDescription("attention_mask", .mask(of: "input_ids"), isOptional: true),
         ]
         if head.hasDecoder {
-            inputs.append(InputDescription("decoder_input_ids", .tokens(vocabulary: vocabularySize, padding: paddingToken), isOptional: true))
+            inputs.append(
+                InputDescription("decoder_input_ids", .tokens(vocabulary: vocabularySize, padding: paddingToken), isOptional: true))
             inputs.append(InputDescription("decoder_attention_mask", .mask(of: "decoder_input_ids"), isOptional: true))
         }
         return inputs
@@ -257,32 +310,28 @@ struct T5Core: Sendable {
         return sizes
     }
 
-    func completed(_ given: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) {
-        var defaults = InputDefaults(given)
-        let shape = try defaults.shape(of: "input_ids", rank: 2)
-        defaults.fill("attention_mask", shape, with: 1)
-        guard head.hasDecoder else { return (defaults.inputs, defaults.notes) }
-        if defaults.inputs["decoder_input_ids"] == nil {
-            switch head {
-            case .languageModel, .model, .encoder, .tokenClassification:
-                defaults.fill("decoder_input_ids", [shape[0], 1], with: startToken)
-                defaults.note("no decoder_input_ids given: the start token \(startToken) alone, for each row")
-            case .sequenceClassification, .questionAnswering:
-                try shiftRight(&defaults, shape)
-                defaults.note("no decoder_input_ids given: input_ids moved on by one behind the start token \(startToken)")
-            }
+    /// Inputs whose defaults aren't those of their role: what the decoder starts from.
+    func prefilled(_ given: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) {
+        guard head.hasDecoder, given["decoder_input_ids"] == nil, let ids = given["input_ids"], ids.shape.count == 2 else {
+            return (given, [])
         }
-        defaults.fill("decoder_attention_mask", try defaults.shape(of: "decoder_input_ids", rank: 2), with: 1)
-        return (defaults.inputs, defaults.notes)
+        var inputs = given
+        switch head {
+        case .languageModel, .model, .encoder, .tokenClassification:
+            inputs["decoder_input_ids"] = Tensor([Int64](repeating: Int64(startToken), count: ids.shape[0]), shape: [ids.shape[0], 1])
+            return (inputs, ["no decoder_input_ids given: the start token \(startToken) alone, for each row"])
+        case .sequenceClassification, .questionAnswering:
+            inputs["decoder_input_ids"] = try shiftedRight(ids)
+            return (inputs, ["no decoder_input_ids given: input_ids moved on by one behind the start token \(startToken)"])
+        }
     }
 
-    private func shiftRight(_ defaults: inout InputDefaults, _ shape: [Int]) throws {
-        guard let ids = defaults.inputs["input_ids"], shape[1] > 0 else { return }
+    private func shiftedRight(_ ids: Tensor) throws -> Tensor {
         var values = try ids.doubles()
-        for row in 0..<shape[0] {
-            let start = row * shape[1]
-            values[start..<start + shape[1]] = [Double(startToken)] + values[start..<start + shape[1] - 1]
+        let length = ids.shape[1]
+        for start in stride(from: 0, to: values.count, by: max(length, 1)) {
+            values[start..<start + length] = [Double(startToken)] + values[start..<start + length - 1]
         }
-        defaults.set("decoder_input_ids", Tensor(values, dtype: ids.dtype, shape: shape))
+        return Tensor(values, dtype: ids.dtype, shape: ids.shape)
     }
 }

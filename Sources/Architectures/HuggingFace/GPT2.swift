@@ -54,7 +54,7 @@ struct GPT2: CausalFamily {
             }
         decoder = CausalDecoder(
             vocabularySize: try config.size("vocab_size", default: 50257), positionCount: try config.size("n_positions", default: 1024),
-            width: width, epsilon: epsilon, head: head, isHeadTied: isHeadTied(config, stored))
+            width: width, epsilon: epsilon, head: head, isHeadTied: try isHeadTied(config, stored))
 
         let isScaled = try config.bool("scale_attn_weights", default: true)
         let scale = isScaled ? 1 / (Double(width) / Double(heads)).squareRoot() : 1

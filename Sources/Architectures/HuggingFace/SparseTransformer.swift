@@ -31,7 +31,7 @@ struct SparseTransformer: CausalFamily {
         patterns = try (0..<config.count("n_layer", default: 12)).map { sparsity.pattern(layer: $0, heads: heads) }
         decoder = CausalDecoder(
             vocabularySize: try config.size("vocab_size", default: 50257), positionCount: try config.size("n_positions", default: 1024),
-            width: width, epsilon: epsilon, head: .languageModel, isHeadTied: isHeadTied(config, stored), hasTokenTypes: false,
+            width: width, epsilon: epsilon, head: .languageModel, isHeadTied: try isHeadTied(config, stored), hasTokenTypes: false,
             probeLength: 2 * sparsity.stride + 3)
     }
 

@@ -112,7 +112,7 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
         lowered.checkpoint, to: output, options: WriteOptions(level: options.level, threadCount: options.threadCount))
 
     var report = ConversionReport(
-        sourcePath: source.path, outputPath: outputPath, outputKind: kind, sourceByteCount: source.region.count,
+        sourcePath: source.path, outputPath: outputPath, outputKind: kind, sourceByteCount: source.byteCount,
         outputByteCount: Int(try output.size()), notes: source.notes + lowered.notes + conversion.notes, verification: nil,
         fingerprint: conversion.fingerprint ?? "")
     if options.verifies {

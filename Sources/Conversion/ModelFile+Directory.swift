@@ -58,19 +58,6 @@ extension ModelFile {
         }
     }
 
-    private static func directoryEntries(_ path: String) throws -> [String] {
-        guard let directory = opendir(path) else { throw FileError.last(.input, path: path, doing: "can't list") }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            names.append(name)
-        }
-        return names.sorted()
-    }
-
     // MARK: Configurations
 
     /// Whether a file that only happens to lie there is a model's configuration, of Keras or of Hugging Face: people keep other JSON beside

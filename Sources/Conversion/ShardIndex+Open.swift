@@ -67,8 +67,9 @@ private struct ShardMerge {
         }
         let ownNames = shard.attributes.strings(Self.layerNamesKey)
         let names = Set(shard.tensors.map(\.name))
-        let wanted = Set(listed.map { Self.storedName($0, names: ownNames) })
-        let absent = listed.filter { !names.contains(Self.storedName($0, names: ownNames)) }
+        let stored = listed.map { names.contains($0) || ownNames == nil ? $0 : Self.withoutScope($0) }
+        let wanted = Set(stored)
+        let absent = zip(listed, stored).filter { !names.contains($0.1) }.map(\.0)
         guard absent.isEmpty else {
             throw shardError("missing-tensor", in: path, expected: "the tensors that the index names in it", found: "no \(shown(absent))")
         }
@@ -106,10 +107,9 @@ private struct ShardMerge {
         return result
     }
 
-    /// TensorFlow's shards leave the model's scope out of a name, unless there is "model." in it; the index keeps it.
-    private static func storedName(_ listed: String, names: [String]?) -> String {
-        guard names != nil, !listed.contains("model."), let slash = listed.firstIndex(of: "/") else { return listed }
-        return String(listed[listed.index(after: slash)...])
+    /// TensorFlow's shards leave the model's scope out of names; the index keeps it.
+    private static func withoutScope(_ name: String) -> String {
+        name.firstIndex(of: "/").map { String(name[name.index(after: $0)...]) } ?? name
     }
 
     /// A tensor that the shard itself says is another's: an index need not list it.

@@ -75,7 +75,7 @@ public struct Inspection: Sendable {
     ///   - withFingerprint: reads every parameter; nil computes the fingerprint of small files, and takes what a file says of itself.
     public init(_ file: ModelFile, withStatistics: Bool = false, withFingerprint: Bool? = nil) throws {
         path = file.path
-        fileByteCount = file.region.count
+        fileByteCount = file.byteCount
         format = file.format.name
         formatDetail = file.checkpoint.formatDetail
         notes = file.notes

@@ -10,6 +10,7 @@ public enum Composite: Hashable, Sendable {
     /// Simple RNN, LSTM or GRU over time.
     case recurrence(Recurrence)
     case attention(Attention)
+    case longformerAttention(LongformerAttention)
     case lshAttention(LSHAttention)
 }
 
@@ -41,6 +42,7 @@ extension Composite {
         case .batchNorm(let norm): norm.definition
         case .recurrence(let recurrence): .loop { inputs throws(GraphError) in try recurrence.reference(inputs) }
         case .attention(let attention): attention.definition
+        case .longformerAttention(let attention): attention.definition
         case .lshAttention(let attention): .loop { inputs throws(GraphError) in try attention.reference(inputs) }
         }
     }
@@ -54,6 +56,7 @@ extension Composite {
         case .batchNorm(let norm): try norm.inferTypes(inputs)
         case .recurrence(let recurrence): try recurrence.inferTypes(inputs)
         case .attention(let attention): try attention.inferTypes(inputs)
+        case .longformerAttention(let attention): try attention.inferTypes(inputs)
         case .lshAttention(let attention): try attention.inferTypes(inputs)
         }
     }

@@ -11,6 +11,7 @@
 #define CK_SUFFIX _base
 #define CK_ROWS 1
 #include "math.inc"
+#include "lsh.inc"
 #include "recurrence.inc"
 #undef CK_SUFFIX
 #undef CK_ROWS
@@ -20,6 +21,7 @@
 #define CK_ROWS 1
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi2"), min_vector_width(256))), apply_to = function)
 #include "math.inc"
+#include "lsh.inc"
 #include "recurrence.inc"
 #pragma clang attribute pop
 #undef CK_SUFFIX
@@ -29,6 +31,7 @@
 #define CK_ROWS 4
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"), min_vector_width(512))), apply_to = function)
 #include "math.inc"
+#include "lsh.inc"
 #include "recurrence.inc"
 #pragma clang attribute pop
 #undef CK_SUFFIX
@@ -64,4 +67,10 @@ int ck_math_level(int level) {
     if (level < 0 || level > best) level = best;
     __atomic_store_n(&chosen_level, level, __ATOMIC_RELAXED);
     return level;
+}
+
+size_t ck_lsh_space(size_t size, size_t value_size, size_t columns) {
+    // A block of 32 queries with a tile of 128 keys; before them, the products with the rotations.
+    size_t block = (size + value_size + 128) * 32;
+    return block > columns ? block : columns;
 }

@@ -43,6 +43,10 @@ let package = Package(
             dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "CZstd", "CKernels"], path: "Formats/Ingot",
             exclude: ["SPEC.md"]),
 
+        .target(
+            name: "SafetensorsFormat", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"], path: "Formats/Safetensors",
+            exclude: ["SPEC.md"]),
+
         // Names and wiring; mathematics; the work itself.
         .target(name: "Architectures", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"]),
         .target(name: "Executor", dependencies: ["ByteIO", "ModelIR", "CKernels", "COneDNN"]),
@@ -50,7 +54,7 @@ let package = Package(
             name: "Conversion",
             dependencies: [
                 "ByteIO", "Digests", "JSON", "ModelIR", "FormatKit", "Containers", "HDF5Format", "KerasFormat", "IngotFormat",
-                "Architectures", "Executor",
+                "SafetensorsFormat", "Architectures", "Executor",
             ]),
         .executableTarget(
             name: "ingot",
@@ -72,6 +76,9 @@ let package = Package(
         .testTarget(
             name: "IngotFormatTests",
             dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CKernels"]),
+        .testTarget(
+            name: "SafetensorsFormatTests",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "SafetensorsFormat", "TestSupport"]),
         .testTarget(
             name: "FormatContractTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),

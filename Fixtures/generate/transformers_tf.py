@@ -15,7 +15,6 @@ import os
 import shutil
 import tempfile
 import warnings
-from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["USE_TF"] = os.environ["USE_TORCH"] = "AUTO"
@@ -27,6 +26,8 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 warnings.filterwarnings("ignore")
 
+import h5py
+import numpy as np
 import tensorflow as tf
 import torch
 import transformers
@@ -57,10 +58,33 @@ def save(model, case, source):
     folder = tc.FOLDER / case.name / source
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shard = {"max_shard_size": "16KB"} if source.endswith("_sharded") else {}
+    shard = {"max_shard_size": case.options.get("shard", "16KB")} if source.endswith("_sharded") else {}
     model.save_pretrained(folder, safe_serialization=False, **shard)
+    if source == "tf4_old":
+        old_names(folder / "tf_model.h5")
     tc.tidy(folder)
     return folder
+
+
+def old_names(path):
+    """Tables were called `weight` before they were called `embeddings`: the same file with that name."""
+    temporary = path.with_suffix(".new")
+    with h5py.File(path) as source, h5py.File(temporary, "w") as target:
+        def rename(value):
+            return value.replace("embeddings:0", "weight:0") if isinstance(value, str) else value.replace(b"embeddings:0", b"weight:0")
+
+        for layer in source:
+            target.create_group(layer)
+
+            def copy(name, item):
+                if isinstance(item, h5py.Dataset):
+                    target[layer].create_dataset(name.replace("embeddings:0", "weight:0"), data=item[()], track_times=False)
+
+            source[layer].visititems(copy)
+            target[layer].attrs["weight_names"] = [rename(n) for n in source[layer].attrs["weight_names"]]
+        for name, value in source.attrs.items():
+            target.attrs[name] = value
+    os.replace(temporary, path)
 
 
 def generate(case):

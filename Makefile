@@ -8,7 +8,11 @@ CHECKS := --explicit-target-dependency-import-check error
 KERAS2_ENV ?= .build/keras2-env
 KERAS3_ENV ?= .build/keras3-env
 
-.PHONY: demo test build lint format fixtures interop deps clean
+# Workloads timed; BENCH_PEERS names Pythons with onnxruntime or torch, each time taken in turns with ours: `make bench BENCH_PEERS="python3"`.
+BENCH_PEERS ?=
+BENCH_OPTIONS ?=
+
+.PHONY: bench demo test build lint format fixtures interop deps clean
 
 demo: build
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
@@ -62,6 +66,9 @@ fixtures: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 # The pinned frameworks open what Ingot writes, and predict the same.
 interop: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	Fixtures/generate/interop.sh $(INGOT) $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+
+bench: build
+	.build/release/ingot-bench $(foreach p,$(BENCH_PEERS),--peer $(p)) $(BENCH_OPTIONS)
 
 clean:
 	rm -rf .build .build-test $(DEMO)

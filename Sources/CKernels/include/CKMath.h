@@ -97,6 +97,8 @@ typedef struct {
     void (*recurrence)(const ck_recurrence *r, size_t thread, size_t threads, void (*barrier)(void));
     // Queries first ..< last of a strand; gives how many of them have no key.
     int (*attention)(const ck_attention *a, size_t first, size_t last);
+    // To nearest even; a not-a-number stays one.
+    void (*round_to_bf16)(size_t n, const float *x, uint16_t *y);
 } ck_math;
 
 // The table of the best instruction set, or of the one that ck_math_level has set.

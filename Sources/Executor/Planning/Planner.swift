@@ -21,8 +21,8 @@ public enum Planner {
         // Past this the fast backend's offsets might not fit an Int; the reference backend's total says enough.
         if options.backend == .fast && bufferBytes < 0x1p50 {
             let placed = FastLayout(
-                program, kept: Set((graph.outputs + graph.layerOutputs).map(\.value.index)),
-                threads: options.threadCount)
+                program, kept: Set((graph.outputs + (options.keepsLayerOutputs ? graph.layerOutputs : [])).map(\.value.index)),
+                options: options)
             (bufferBytes, parameterBytes) = (Double(placed.arenaBytes) + Double(placed.scratchBytes), placed.constantBytes)
             layout = placed
         }

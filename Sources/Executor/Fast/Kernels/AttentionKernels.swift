@@ -14,9 +14,9 @@ enum AttentionKernels: KernelFamily {
         return !attention.returnsWeights || groups.allSatisfy { $0.program.phases.count == 1 }
     }
 
-    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], threads: Int) -> Int {
+    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int {
         guard case .composite(.attention(let attention)) = node.op else { return 0 }
-        return Sizes(attention, node, types).scratch(threads: threads).bytes
+        return Sizes(attention, node, types).scratch(threads: options.threadCount).bytes
     }
 
     static func kernel(_ request: KernelRequest) throws -> Kernel? {

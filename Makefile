@@ -59,6 +59,7 @@ $(KERAS3_ENV)/bin/python:
 # Writes all fixtures again with the pinned frameworks.
 fixtures: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	cd Fixtures/generate && $(abspath $(KERAS2_ENV))/bin/python keras2.py && $(abspath $(KERAS2_ENV))/bin/python demo.py \
+	  && $(abspath $(KERAS2_ENV))/bin/python keras1.py && $(abspath $(KERAS2_ENV))/bin/python legacy.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python keras3.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python hdf5_storage.py && $(abspath $(KERAS3_ENV))/bin/python containers.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python invalid_hdf5.py

@@ -96,11 +96,14 @@ public struct Parameter: Sendable {
     public var tensor: Tensor
     /// Its name in the checkpoint.
     public var source: String
+    /// Names of further tensors in the checkpoint that it was put together from.
+    public var moreSources: [String]
 
-    public init(name: String, tensor: Tensor, source: String) {
+    public init(name: String, tensor: Tensor, source: String, moreSources: [String] = []) {
         self.name = name
         self.tensor = tensor
         self.source = source
+        self.moreSources = moreSources
     }
 }
 

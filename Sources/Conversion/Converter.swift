@@ -183,7 +183,7 @@ private struct ConversionTask {
         case (.hdf5, .preserve): return verbatim
         case (.hdf5, .standard), (.hdf5, .keras2):
             if convention == "keras2-h5" { return model.restated() }
-            return convention == "keras1-h5" && options.naming == .standard ? verbatim : try model.lower(to: .keras2)
+            return try model.lower(to: .keras2)
         case (.keras, .standard), (.keras, .keras3): return convention == "keras3-archive" ? verbatim : try model.lower(to: .keras3)
         case (.keras, .preserve):
             guard convention.hasSuffix("-archive") else {

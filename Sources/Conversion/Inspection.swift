@@ -83,7 +83,9 @@ public struct Inspection: Sendable {
             architecture = model.architecture
             naming = model.naming
             writer = model.writer
-            for parameter in model.parameters { canonical[parameter.source] = parameter.name }
+            for parameter in model.parameters {
+                for source in [parameter.source] + parameter.moreSources { canonical[source] = parameter.name }
+            }
             unused = model.report.unused
             assumptions = model.report.assumptions
             unknownKeys = model.report.unknownKeys

@@ -6,9 +6,6 @@ import ModelIR
 extension KerasModel {
     /// The model's computation, derived from the configuration.
     public func graph() throws -> Graph {
-        if version.generation == 1 {
-            throw UnsupportedError("the file was written by \(writer); models of Keras 1 can't be run yet")
-        }
         var builder = KerasBuilder(
             graph: Graph(name: container.name), version: version, dtype: computeDType,
             shapes: Dictionary(parameters.map { ($0.name, $0.tensor.shape) }, uniquingKeysWith: { first, _ in first }))

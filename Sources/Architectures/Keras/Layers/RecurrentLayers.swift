@@ -63,6 +63,15 @@ struct RecurrentLayer: KerasLayer {
         return shapes.map { KerasVariable($0, store: "cell", keras2: "\(cellName)/\($0)", shape: $1) }
     }
 
+    /// A parameter of the layer. Two biases one behind the other, as cuDNN and PyTorch keep them, are added.
+    private func parameter(_ role: String, in builder: inout KerasBuilder) throws -> ValueID {
+        let value = try builder.parameter(role)
+        guard role == "bias", let units, let shape = builder.shape(of: role), shape == [2 * units * cell.gateCount] else { return value }
+        let width = units * cell.gateCount
+        return try builder.graph.binary(
+            .add, builder.graph.append(.slice([SliceRange(0, width)]), [value]), builder.graph.append(.slice([SliceRange(width)]), [value]))
+    }
+
     static func cellName(_ className: String) -> String {
         switch className {
         case "LSTM": "lstm_cell"
@@ -88,7 +97,7 @@ struct RecurrentLayer: KerasLayer {
             hasMask: mask != nil, hasInitialState: !call.initialState.isEmpty, goesBackwards: goesBackwards,
             zeroesMaskedOutput: zeroesMaskedOutput && mask != nil)
         var inputs = [x]
-        for variable in variables { inputs.append(try builder.parameter(variable.role)) }
+        for variable in variables { inputs.append(try parameter(variable.role, in: &builder)) }
         if let mask { inputs.append(mask) }
         inputs += call.initialState
         let outputs = try builder.graph.appendAll(.composite(.recurrence(recurrence)), inputs)

@@ -14,7 +14,9 @@ extension KerasModel {
         case .pytorch, .tensorflow: throw UnsupportedError("a Keras model has no counterpart among the models of transformers")
         }
         // A model that can't be run can't be rewritten either: its layers are not understood.
-        let graph = try graph()
+        var plain = self
+        let sums = plain.sumPairsOfBiases()
+        let graph = try plain.graph()
         let generation = target == .keras2 ? 2 : 3
         var writer = KerasConfigWriter(version: version, target: generation)
         let document = try writer.document(container, instances, inputs: inputSpecs())
@@ -28,7 +30,8 @@ extension KerasModel {
         }
         guard obstacles.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: obstacles) }
 
-        let changes = Dictionary(rewrites.rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
+        let declared = Rewrite.inOrder(sums + rewrites.rewrites)
+        let changes = Dictionary(declared.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         var tensors: [String: Tensor] = [:]
         for parameter in parameters { tensors[parameter.name] = try changes[parameter.name]?.apply(parameter.tensor) ?? parameter.tensor }
         let container = try KerasContainer(parsing: document)
@@ -67,11 +70,12 @@ extension KerasModel {
             notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
         }
         if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
-        return Lowered(checkpoint: checkpoint, rewrites: rewrites.rewrites, notes: notes)
+        return Lowered(checkpoint: checkpoint, rewrites: declared, notes: notes)
     }
 
     public func lowered(toConventionOf other: any Model) throws -> Lowered? {
-        guard let other = other as? KerasModel, other.version.generation != version.generation else { return nil }
+        guard let other = other as? KerasModel else { return nil }
+        guard other.version.generation != version.generation || (hasPairsOfBiases && !other.hasPairsOfBiases) else { return nil }
         return try lower(to: other.version.generation == 3 ? .keras3 : .keras2)
     }
 }

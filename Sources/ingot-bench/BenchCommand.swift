@@ -4,11 +4,18 @@ import Executor
 import Glibc
 import JSON
 
-/// `ingot-bench`: workloads timed, each in turns with the same work in other runtimes.
+/// `ingot-bench`: how long work takes here.
 @main
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ingot-bench",
+        commandName: "ingot-bench", abstract: "Times workloads.", subcommands: [CompareCommand.self, GrowthCommand.self],
+        defaultSubcommand: CompareCommand.self)
+}
+
+/// Workloads timed, each in turns with the same work in other runtimes.
+struct CompareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare",
         abstract: "Times workloads, in turns with peers.",
         discussion: """
             A peer is a Python that has onnxruntime and onnx, or torch: it is given the same weights and inputs, runs the workloads that it

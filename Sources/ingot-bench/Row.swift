@@ -28,7 +28,7 @@ struct Row {
         text + String(repeating: " ", count: max(1, width - text.count))
     }
 
-    private static func decimal(_ value: Double, _ digits: Int = 2) -> String {
+    static func decimal(_ value: Double, _ digits: Int = 2) -> String {
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
         return "\((value * scale).rounded() / scale)"

@@ -5,8 +5,8 @@ import Glibc
 final class Peer {
     let name: String
     private let process: pid_t
-    private let input: UnsafeMutablePointer<FILE>
-    private let output: UnsafeMutablePointer<FILE>
+    private let toPeer: UnsafeMutablePointer<FILE>
+    private let fromPeer: UnsafeMutablePointer<FILE>
 
     /// nil if that Python doesn't know the workload.
     /// - Throws: `InputError` if it can't be started or says nothing.
@@ -19,7 +19,7 @@ final class Peer {
         posix_spawn_file_actions_adddup2(&actions, toChild[0], 0)
         posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
         for end in toChild + fromChild { posix_spawn_file_actions_addclose(&actions, end) }
-        let arguments: [UnsafeMutablePointer<CChar>?] = [python, script, workload, "\(threads)"].map { strdup($0) } + [nil]
+        let arguments: [UnsafeMutablePointer<CChar>?] = ([python, script, workload, "\(threads)"] as [String]).map { strdup($0) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var child: pid_t = 0
         let status = posix_spawnp(&child, python, &actions, nil, arguments, environ)
@@ -28,7 +28,7 @@ final class Peer {
         guard status == 0, let input = fdopen(toChild[1], "w"), let output = fdopen(fromChild[0], "r") else {
             throw InputError("\(python) can't be started")
         }
-        (process, self.input, self.output) = (child, input, output)
+        (process, toPeer, fromPeer) = (child, input, output)
         // "ready NAME", or "unknown".
         let answer = Self.line(output)
         guard let answer, answer.hasPrefix("ready ") else {
@@ -40,8 +40,8 @@ final class Peer {
     }
 
     deinit {
-        fclose(input)
-        fclose(output)
+        fclose(toPeer)
+        fclose(fromPeer)
         var status: Int32 = 0
         waitpid(process, &status, 0)
     }
@@ -54,25 +54,25 @@ final class Peer {
     }
 
     private func ask(_ question: String) throws {
-        fputs(question + "\n", input)
-        fflush(input)
+        fputs(question + "\n", toPeer)
+        fflush(toPeer)
     }
 
     /// Milliseconds of one run.
     func time() throws -> Double {
         try ask("run")
-        guard let answer = Self.line(output), let time = Double(answer) else { throw InputError("\(name) stopped") }
+        guard let answer = Self.line(fromPeer), let time = Double(answer) else { throw InputError("\(name) stopped") }
         return time
     }
 
     /// The last run's output.
     func output() throws -> [Float] {
         try ask("output")
-        guard let answer = Self.line(output), let count = Int(answer), count >= 0, count < 1 << 30 else {
+        guard let answer = Self.line(fromPeer), let count = Int(answer), count >= 0, count < 1 << 30 else {
             throw InputError("\(name) stopped")
         }
         return try [Float](unsafeUninitializedCapacity: count) { buffer, filled in
-            guard fread(buffer.baseAddress, 4, count, output) == count else { throw InputError("\(name) stopped") }
+            guard fread(buffer.baseAddress, 4, count, fromPeer) == count else { throw InputError("\(name) stopped") }
             filled = count
         }
     }

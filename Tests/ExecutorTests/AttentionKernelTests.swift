@@ -113,6 +113,44 @@ extension SerialTests {
             }
         }
 
+        /// Queries, keys and values side by side in one product are read in place.
+        @Test func readsPartsOfOneProjection() throws {
+            var random = SeededGenerator(seed: 17)
+            for (isKept, parts) in [(false, [6, 6, 6]), (true, [6, 6, 6]), (false, [6, 3, 9])] {
+                let (heads, keyHeads) = (2, parts[1] == 3 ? 1 : 2)
+                var graph = Graph(name: "projection")
+                let x = try graph.addInput("x", ValueType(.f32, [2, 11, 5]))
+                let width = parts.reduce(0, +)
+                let product = try graph.append(.matmul, [x, graph.addParameter("w", ValueType(.f32, [5, .fixed(width)]))])
+                var values: [ValueID] = []
+                var start = 0
+                for (i, part) in parts.enumerated() {
+                    let ranges = [SliceRange(), SliceRange(), SliceRange(start, start + part == width && i == 2 ? nil : start + part)]
+                    let slice = try graph.append(.slice(ranges), [product])
+                    if isKept { graph.layerOutputs.append(NamedValue("part\(i)", slice)) }
+                    let count = i == 0 ? heads : keyHeads
+                    values.append(try graph.append(.reshape([2, 11, .fixed(count), .fixed(part / count)]), [slice]))
+                    start += part
+                }
+                let attention = Attention(pattern: .causal, scale: 0.4)
+                graph.outputs = [NamedValue("y", try graph.append(.composite(.attention(attention)), values))]
+                let parameters = ["w": random.tensor([5, width])]
+                let inputs = ["x": random.tensor([2, 11, 5])]
+                func run(_ backend: Backend) throws -> ExecutionResult {
+                    try Executor.run(
+                        graph, parameters: parameters, inputs: inputs, options: ExecutionOptions(backend: backend, threadCount: 2),
+                        capturing: .layerOutputs)
+                }
+                let (fast, reference) = (try run(.fast), try run(.reference))
+                for (a, b) in zip(fast.outputs + fast.captured, reference.outputs + reference.captured) {
+                    #expect(try compare(a.tensor, b.tensor).passes)
+                }
+                let plan = try Planner.plan(graph, inputShapes: ["x": [2, 11, 5]])
+                let slices = plan.layout?.graph.nodes.count { if case .slice = $0.op { true } else { false } }
+                #expect(slices == (isKept ? 3 : 0))
+            }
+        }
+
         @Test func unionsThatOverlapFallBackOnTheDefinition() throws {
             let pattern = AttentionPattern.union([.fixed(stride: 4, summary: 1), .slidingWindow(before: 6, after: 0, dilation: 1)])
             #expect(AttentionPhases(pattern, queries: 30, keys: 30) == nil)

@@ -20,6 +20,7 @@ struct FastLayout: Sendable {
     init(_ program: ConcreteGraph, kept: Set<Int>, options: ExecutionOptions) {
         var graph = program.flattened()
         graph.fuseMatmuls(kept: kept)
+        graph.fuseAttention(kept: kept)
         var roots = Array(graph.types.indices)
         var isConstant = [Bool](repeating: false, count: graph.types.count)
         for parameter in graph.parameters { isConstant[parameter.value] = true }

@@ -44,9 +44,9 @@ final class AttentionRun {
         shared.size = sizes.size
         shared.value_size = sizes.valueSize
         shared.scale = Float(attention.scale)
-        shared.query_step = sizes.heads * sizes.size
-        shared.key_step = sizes.keyHeads * sizes.size
-        shared.value_step = sizes.keyHeads * sizes.valueSize
+        (shared.query_step, shared.key_step, shared.value_step) = (
+            sizes.views[0].rowStep, sizes.views[1].rowStep, sizes.views[2].rowStep
+        )
         shared.output_step = sizes.heads * sizes.valueSize
         shared.bias_query_step = biasStrides[2]
         shared.bias_key_step = biasStrides[3]
@@ -74,9 +74,11 @@ final class AttentionRun {
     private func arguments(batch: Int, head: Int) -> ck_attention {
         var a = shared
         let keyHead = head / (sizes.heads / sizes.keyHeads)
-        a.query = UnsafePointer(inputs[0].floats + (batch * sizes.queries * sizes.heads + head) * sizes.size)
-        a.key = UnsafePointer(inputs[1].floats + (batch * sizes.keys * sizes.keyHeads + keyHead) * sizes.size)
-        a.value = UnsafePointer(inputs[2].floats + (batch * sizes.keys * sizes.keyHeads + keyHead) * sizes.valueSize)
+        func place(_ i: Int, _ head: Int) -> UnsafePointer<Float> {
+            let view = sizes.views[i]
+            return UnsafePointer(inputs[i].floats + batch * view.shape[1] * view.rowStep + view.offset + head * view.shape[3])
+        }
+        (a.query, a.key, a.value) = (place(0, head), place(1, keyHead), place(2, keyHead))
         a.output = outputs[0].floats + (batch * sizes.queries * sizes.heads + head) * sizes.valueSize
         a.state = state + (batch * sizes.heads + head) * sizes.queries * 2
         if let index = attention.biasIndex {

@@ -36,13 +36,20 @@ enum AttentionKernels: KernelFamily {
         var (batch, queries, keys): (Int, Int, Int)
         var (heads, keyHeads): (Int, Int)
         var (size, valueSize): (Int, Int)
+        /// Where query, key and value lie.
+        var views: [HeadView]
         var hasKeyMask: Bool
         var returnsWeights: Bool
         /// Heads with a program each; nil where a pattern has none.
         var groups: [(heads: Range<Int>, pattern: AttentionPattern, program: AttentionProgram)]?
 
         init(_ attention: Attention, _ node: ConcreteNode, _ types: [ConcreteType]) {
-            let (query, key, value) = (types[node.inputs[0]].shape, types[node.inputs[1]].shape, types[node.inputs[2]].shape)
+            views = (0..<3).map { i in
+                if i < node.headViews.count, let view = node.headViews[i] { return view }
+                let shape = types[node.inputs[i]].shape
+                return HeadView(shape: shape, offset: 0, rowStep: shape[2] * shape[3])
+            }
+            let (query, key, value) = (views[0].shape, views[1].shape, views[2].shape)
             (batch, queries, heads, size) = (query[0], query[1], query[2], query[3])
             (keys, keyHeads, valueSize) = (key[1], key[2], value[3])
             (hasKeyMask, returnsWeights) = (attention.hasKeyMask, attention.returnsWeights)

@@ -43,8 +43,9 @@ enum MatmulKernels: KernelFamily {
                 let half = request.scratch.pointer.assumingMemoryBound(to: UInt16.self)
                 let multiply = try request.engine.halfMatmul(
                     shape(m: a.count / k), a: half, b: b.floats, bias: bias?.floats, result: result.floats)
-                let team = request.team
+                let (team, scratch) = (request.team, request.scratch)
                 return holding([a, result] + (bias.map { [$0] } ?? [])) {
+                    let half = scratch.pointer.assumingMemoryBound(to: UInt16.self)
                     let round = ck_math_table().pointee.round_to_bf16
                     team.split(a.count, multiple: 16) { round?($0.count, a.floats + $0.lowerBound, half + $0.lowerBound) }
                     try multiply()

@@ -9,11 +9,11 @@
 enum {
     CK_LINEAR, CK_RELU, CK_RELU6, CK_RECTIFIER, CK_LEAKY_RELU, CK_ELU, CK_CELU, CK_SELU, CK_SIGMOID, CK_HARD_SIGMOID, CK_TANH,
     CK_HARD_TANH, CK_TANH_SHRINK, CK_SOFTPLUS, CK_SOFTSIGN, CK_EXPONENTIAL, CK_SILU, CK_HARD_SILU, CK_MISH, CK_GELU, CK_GELU_TANH,
-    CK_LOG_SIGMOID, CK_SQUAREPLUS, CK_SOFT_SHRINK, CK_HARD_SHRINK, CK_THRESHOLD, CK_SPARSE_PLUS, CK_SPARSE_SIGMOID
+    CK_QUICK_GELU, CK_CLIPPED_GELU, CK_RELU_SQUARED, CK_LAPLACE, CK_SQRT_SOFTPLUS, CK_LOG_SIGMOID, CK_SQUAREPLUS, CK_SOFT_SHRINK, CK_HARD_SHRINK, CK_THRESHOLD, CK_SPARSE_PLUS, CK_SPARSE_SIGMOID
 };
 
 // rectifier: a slope, b threshold, c maximum; leaky: a slope; elu, celu: a alpha; hard sigmoid: a slope, b offset; squareplus: a;
-// soft and hard shrink: a; threshold: a threshold, b value.
+// soft and hard shrink: a; threshold: a threshold, b value; clipped GELU: a minimum, b maximum; laplace: a mean, b deviation.
 typedef struct {
     int kind;
     float a, b, c;

@@ -32,16 +32,16 @@ enum LSHAttentionKernels: KernelFamily {
         var state: Int { Self.padded(2 * positions) }
         var space: Int { Self.padded(ck_lsh_space(size, valueSize, columns)) }
         var perThread: Int { 2 * order + counts + norm + state + space }
-        /// More threads than processors gain nothing.
-        var threads: Int { max(1, min(batch * heads, ExecutionOptions.processorCount)) }
+        /// Threads that have a head, of as many as there are.
+        func threads(of count: Int) -> Int { max(1, min(batch * heads, count)) }
         /// Whether positions fit 32 bits.
         var isCountable: Bool { buckets != nil && positions * rounds < 1 << 30 }
     }
 
-    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType]) -> Int {
+    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int {
         guard case .composite(.lshAttention(let attention)) = node.op else { return 0 }
         let sizes = Sizes(attention, types[node.inputs[0]].shape, types[node.inputs[1]].shape)
-        return sizes.isCountable ? sizes.perThread * sizes.threads * 4 : 0
+        return sizes.isCountable ? sizes.perThread * sizes.threads(of: options.threadCount) * 4 : 0
     }
 
     static func kernel(_ request: KernelRequest) throws -> Kernel? {
@@ -64,7 +64,7 @@ enum LSHAttentionKernels: KernelFamily {
 
         let rotations = packRotations(attention, sizes)
         let factors = sizes.factors.map { Int32($0) }
-        let team = ThreadTeam(count: min(request.team.count, sizes.threads))
+        let team = ThreadTeam(count: sizes.threads(of: request.team.count))
         let held = (vectors, value, mask, output, rotations, request.scratch)
         return { [task, held] in
             guard let attend = ck_math_table().pointee.lsh_attention else { return }

@@ -20,6 +20,8 @@ struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
     var className: String
     var inputs: String
     var outputs: String
+    /// Buckets of each layer that hashes (Reformer).
+    var buckets: String?
     /// Whether rows that attend nothing are defined differently by implementations.
     var hasUndefinedPositions: Bool
 
@@ -32,7 +34,7 @@ struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
             else { return nil }
             return TransformerFixture(
                 name: name, path: path, dialect: dialect, architecture: architecture, className: className, inputs: inputs,
-                outputs: outputs, hasUndefinedPositions: row["padded_positions"]?.string == "undefined")
+                outputs: outputs, buckets: row["buckets"]?.string, hasUndefinedPositions: row["padded_positions"]?.string == "undefined")
         }
     }()
 

@@ -87,6 +87,15 @@ enum Samples {
         }
     }
 
+    /// Buckets in factors, and by the length; all flags.
+    static var hashed: [Sample] {
+        [[8], [4, 2], []].map { buckets in
+            let attention = LSHAttention(
+                chunk: 4, before: 1, after: buckets.count, hashes: 2, buckets: buckets, longest: 64, seed: -3, isCausal: buckets.isEmpty)
+            return Sample(.composite(.lshAttention(attention)), [f32(batch, time, 3, 5), f32(batch, time, 3, 4), bool(batch, time)])
+        }
+    }
+
     /// Every op but composites; every case of every enum in one.
     static var primitives: [Sample] {
         var samples: [Sample] = []
@@ -142,7 +151,7 @@ enum Samples {
                     hasInitialState: false, goesBackwards: false, zeroesMaskedOutput: false)
                 return Sample(.composite(.recurrence(simple)), [f32(batch, time, 3), f32(3, 4), f32(4, 4)])
             } + [Sample(.composite(.softmax(axis: -2)), [f32(batch, 3, 4)])] + normalizations + recurrences
-            + attentions
+            + attentions + hashed
     }
 
     /// A graph of one sample after the other: inputs, parameters and nodes in turns.

@@ -74,6 +74,7 @@ extension Reformer {
         let positions = try b.input("position_ids")
         let keyMask = try b.mask(padded(&b, mask))
         let embeddings = try embed(&b, tokens, positions)
+        let excess = layers.contains(.local) ? try excess(&b, keyMask) : nil
 
         // Two streams, each of which the other one's layers add to (Gomez et al. 2017).
         var (attended, hidden) = (embeddings, embeddings)
@@ -82,7 +83,8 @@ extension Reformer {
             let (oldAttended, oldHidden) = (attended, hidden)
             attended = try b.layer("\(prefix).attention", kind == .lsh ? "LSH self-attention" : "local self-attention") { b in
                 let x = try b.layerNorm(oldHidden, "\(prefix).attention.layer_norm", epsilon: epsilon)
-                let context = try attention(&b, x, "\(prefix).attention.self_attention", kind, keyMask)
+                var context = try attention(&b, x, "\(prefix).attention.self_attention", kind, keyMask)
+                if kind == .local, let excess { context = try b.graph.binary(.multiply, context, excess) }
                 return try b.add(oldAttended, b.linear(context, "\(prefix).attention.output.dense"))
             }
             let newAttended = attended
@@ -171,6 +173,29 @@ extension Reformer {
         return try b.graph.append(.concat(axis: 2), parts)
     }
 
+    private var localPattern: AttentionPattern {
+        .blockLocal(block: local.length, before: local.before, after: local.after, causal: isCausal)
+    }
+
+    /// What the result of local attention is multiplied by, [batch, padded, 1]: 1, and for a token without keys their number. All its scores
+    /// are then -1e9, beside which PyTorch's f32 loses the logarithm of the sum: each key weighs 1, not one n-th.
+    private func excess(_ b: inout TransformerBuilder, _ mask: ValueID) throws -> ValueID {
+        let length = multiple > 1 ? paddedLength(.symbol("sequence")) : .symbol("sequence")
+        let isChunked = (length - local.length).atLeast(0).ceilDivided(by: 1 << 32)
+        let window = Dim.fixed(local.before + 1 + local.after) * .fixed(local.length)
+        let keyCount = length + isChunked * (window + length * .fixed(-1))
+        let one = try b.graph.scalar(1, .f32)
+        let keys = try b.graph.append(
+            .reduce(.sum, axes: [0], keepsDimensions: false), [b.graph.append(.broadcast([keyCount]), [one])])
+        // 1 for a token with keys, else 0: attention to ones.
+        let ones = try b.graph.append(.broadcast([.symbol("batch"), length, 1, 1]), [one])
+        let attention = Attention(pattern: localPattern, scale: 1, hasKeyMask: true, unattended: .zero)
+        let found = try b.graph.append(.composite(.attention(attention)), [ones, ones, ones, mask])
+        let isAttended = try b.graph.append(.compare(.greater), [found, b.graph.scalar(0.5, .f32)])
+        let factor = try b.graph.append(.select, [isAttended, one, keys])
+        return try b.graph.append(.reshape([.symbol("batch"), length, 1]), [factor])
+    }
+
     /// [batch, padded, heads * size].
     private func attention(
         _ b: inout TransformerBuilder, _ x: ValueID, _ prefix: String, _ kind: LayerKind, _ mask: ValueID
@@ -178,9 +203,8 @@ extension Reformer {
         let value = try b.linear(x, "\(prefix).value")
         switch kind {
         case .local:
-            let pattern = AttentionPattern.blockLocal(block: local.length, before: local.before, after: local.after, causal: isCausal)
             return try b.attention(
-                b.linear(x, "\(prefix).query"), b.linear(x, "\(prefix).key"), value, heads: headCount, pattern: pattern,
+                b.linear(x, "\(prefix).query"), b.linear(x, "\(prefix).key"), value, heads: headCount, pattern: localPattern,
                 scale: 1 / Double(headSize).squareRoot(), keyMask: mask)
         case .lsh:
             let attention = LSHAttention(

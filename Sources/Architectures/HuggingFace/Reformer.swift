@@ -189,6 +189,10 @@ struct Reformer: TransformerFamily {
         to table: inout TransformerTable, vocabularySize: Int, hiddenSize: Int, attentionSize: Int, innerSize: Int, positionCount: Int,
         axes: Axes?, layers: [LayerKind]
     ) {
+        // By these names alone: the model is younger than gamma and beta.
+        func norm(_ name: String, _ size: Int) {
+            for leaf in ["weight", "bias"] { table.add(TransformerParameter(name: "\(name).\(leaf)", shape: [size], isBase: true)) }
+        }
         table.embedding("embeddings.word_embeddings", vocabularySize, hiddenSize)
         if let axes {
             for axis in 0..<2 {
@@ -202,16 +206,16 @@ struct Reformer: TransformerFamily {
         }
         for (layer, kind) in layers.enumerated() {
             let prefix = "encoder.layers.\(layer)"
-            table.layerNorm("\(prefix).attention.layer_norm", hiddenSize)
+            norm("\(prefix).attention.layer_norm", hiddenSize)
             for part in kind == .lsh ? ["query_key", "value"] : ["query", "key", "value"] {
                 table.linear("\(prefix).attention.self_attention.\(part)", hiddenSize, attentionSize, hasBias: false)
             }
             table.linear("\(prefix).attention.output.dense", attentionSize, hiddenSize, hasBias: false)
-            table.layerNorm("\(prefix).feed_forward.layer_norm", hiddenSize)
+            norm("\(prefix).feed_forward.layer_norm", hiddenSize)
             table.linear("\(prefix).feed_forward.dense.dense", hiddenSize, innerSize)
             table.linear("\(prefix).feed_forward.output.dense", innerSize, hiddenSize)
         }
-        table.layerNorm("encoder.layer_norm", 2 * hiddenSize)
+        norm("encoder.layer_norm", 2 * hiddenSize)
     }
 
     var isBaseClass: Bool { head == .model }

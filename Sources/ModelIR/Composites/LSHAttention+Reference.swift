@@ -52,6 +52,10 @@ extension LSHAttention {
         return bucket
     }
 
+    /// A logarithm of a sum as PyTorch holds it, in f32. Beside scores of -1e5, as where a position has only itself, that is felt: equal
+    /// weights then don't add up to 1.
+    private static func rounded(_ logarithm: Double) -> Double { Double(Float(logarithm)) }
+
     /// The definition, as plainly as it can be said.
     func reference(_ inputs: [RealArray]) throws(GraphError) -> [RealArray] {
         let (vectors, value, mask) = (inputs[0], inputs[1], inputs[2])
@@ -95,24 +99,24 @@ extension LSHAttention {
                             return zip(queries[position], keys[key]).reduce(0) { $0 + $1.0 * $1.1 }
                         }
                         let top = scores.max() ?? 0
-                        let weights = scores.map { exp($0 - top) }
-                        let sum = weights.reduce(0, +)
+                        let sum = Self.rounded(top + log(scores.reduce(0) { $0 + exp($1 - top) }))
+                        let weights = scores.map { exp($0 - sum) }
                         var result = [Double](repeating: 0, count: valueSize)
                         for (key, weight) in zip(seen, weights) where weight > 0 {
-                            for i in 0..<valueSize { result[i] += weight / sum * value.values[start(key, valueSize) + i] }
+                            for i in 0..<valueSize { result[i] += weight * value.values[start(key, valueSize) + i] }
                         }
                         let at = place / max(positions, 1) * positions + position
-                        (mixed[at], sums[at]) = (result, top + log(sum))
+                        (mixed[at], sums[at]) = (result, sum)
                     }
                 }
                 for position in 0..<positions {
                     let logarithms = (0..<rounds).map { sums[$0 * positions + position] }
                     let top = logarithms.max() ?? 0
-                    let weights = logarithms.map { exp($0 - top) }
-                    let total = weights.reduce(0, +)
+                    let total = rounds == 1 ? top : Self.rounded(top + log(logarithms.reduce(0) { $0 + exp($1 - top) }))
+                    let weights = logarithms.map { exp($0 - total) }
                     for (round, weight) in weights.enumerated() {
                         let part = mixed[round * positions + position]
-                        for i in 0..<valueSize { output.values[start(position, valueSize) + i] += weight / total * part[i] }
+                        for i in 0..<valueSize { output.values[start(position, valueSize) + i] += weight * part[i] }
                     }
                 }
             }

@@ -26,7 +26,7 @@ struct KerasWeightBinder {
             throw kerasError("missing-weight", expected: "the weight \(name) at \(path)", found: "nothing")
         }
         if let variable {
-            guard tensor.dtype.isFloat else {
+            guard tensor.dtype.isFloat || variable.allowsIntegers else {
                 throw kerasError("weight-dtype", expected: "floats for the weight \(name)", found: tensor.dtype.rawValue)
             }
             if let shape = variable.shape,

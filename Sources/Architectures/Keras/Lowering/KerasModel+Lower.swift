@@ -10,9 +10,10 @@ extension KerasModel {
 
     public func lower(to target: LoweringTarget) throws -> Lowered {
         // A model that can't be run can't be rewritten either: its layers are not understood.
-        let graph = try graph()
+        let lifted = try lifted()
+        let graph = try lifted.graph.removingDeadNodes()
         let generation = target == .keras2 ? 2 : 3
-        var writer = KerasConfigWriter(version: version, target: generation)
+        var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes)
         let document = try writer.document(container, instances, inputs: inputSpecs())
         var rewrites = KerasRewrites(from: version.generation, to: generation)
         rewrites.add(instances, shapes: [:])
@@ -54,9 +55,7 @@ extension KerasModel {
                 "Keras \(generation) would compute something else", items: error.items.isEmpty ? [error.message] : error.items)
         }
         if let difference {
-            throw UnsupportedError(
-                "Keras \(generation) would compute something else",
-                items: ["\(difference)", "merge layers combine the masks of their inputs differently in Keras 2 and 3"])
+            throw UnsupportedError("Keras \(generation) would compute something else", items: ["\(difference)"] + reasons(generation))
         }
         var notes = writer.translator.notes
         if !report.optimizer.isEmpty {
@@ -64,6 +63,22 @@ extension KerasModel {
         }
         if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
         return Lowered(checkpoint: checkpoint, rewrites: rewrites.rewrites, notes: notes)
+    }
+
+    /// Where the generations are known to compute different things, as far as this model uses them.
+    private func reasons(_ target: Int) -> [String] {
+        let classes = Set(instances.flatMap(\.flattened).map(\.spec.className))
+        var reasons: [String] = []
+        if !classes.isDisjoint(with: ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"]) {
+            reasons.append("merge layers combine the masks of their inputs differently in Keras 2 and 3")
+        }
+        if !classes.isDisjoint(with: ["Softmax", "MultiHeadAttention"]) {
+            reasons.append(
+                "a row of which a mask leaves nothing is uniform in Keras 2, zero in Keras 3's Softmax and in its MultiHeadAttention with dropout or scores"
+            )
+        }
+        if classes.contains("TimeDistributed") { reasons.append("TimeDistributed of Keras 3 gives its layer no mask of its own") }
+        return reasons
     }
 
     public func lowered(toConventionOf other: any Model) throws -> Lowered? {

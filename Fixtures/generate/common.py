@@ -153,6 +153,15 @@ def merge_manifest(rows, replaced):
     return rows
 
 
+def merge_invalid(rows, *folders):
+    """Replaces the rows of these folders in the manifest of bad files."""
+    path = FIXTURES / "invalid" / "manifest.json"
+    old = json.loads(path.read_text()) if path.exists() else []
+    kept = [r for r in old if r["path"].split("/")[1] not in folders]
+    rows = sorted(kept + rows, key=lambda r: r["path"])
+    path.write_text("[\n" + ",\n".join(" " + json.dumps(r) for r in rows) + "\n]\n")
+
+
 def row(name, path, framework, dialect, inputs, outputs, layers, notes="", config=None, **more):
     value = {"name": name, "path": str(Path(path).relative_to(FIXTURES))}
     if config is not None:

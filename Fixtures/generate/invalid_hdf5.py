@@ -13,7 +13,7 @@ import zlib
 
 import h5py
 import numpy as np
-from common import EPOCH, FIXTURES, rng_for, write_zip
+from common import EPOCH, FIXTURES, merge_invalid, rng_for, write_zip
 from hdf5_storage import group, open_new
 
 HDF5 = FIXTURES / "invalid" / "hdf5"
@@ -558,10 +558,8 @@ def main():
     make_hdf5()
     make_keras_h5()
     make_keras_zip()
-    path = FIXTURES / "invalid" / "manifest.json"
-    rows = sorted(ROWS, key=lambda r: r["path"])
-    path.write_text("[\n" + ",\n".join(" " + json.dumps(r) for r in rows) + "\n]\n")
-    print(f"{len(rows)} invalid files")
+    merge_invalid(ROWS, "hdf5", "keras")
+    print(f"{len(ROWS)} invalid files")
 
 
 if __name__ == "__main__":

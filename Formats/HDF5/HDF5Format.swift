@@ -11,8 +11,13 @@ public enum HDF5Format: ModelFormat {
 
     public static func matches(_ input: ByteRegion) -> Bool {
         guard let offset = HDF5Index.superblockOffset(in: input) else { return false }
-        // A zip archive may hold an HDF5 file exactly where a superblock behind a user block would be.
-        return offset == 0 || !input.withBytes { $0.prefix(4).elementsEqual([0x50, 0x4B, 0x03, 0x04]) }
+        guard offset > 0 else { return true }
+        // A zip archive or safetensors may hold an HDF5 file exactly where a superblock behind a user block would be.
+        return input.withBytes { bytes in
+            let isZip = bytes.prefix(4).elementsEqual([0x50, 0x4B, 0x03, 0x04])
+            let isSafetensors = bytes[8] == UInt8(ascii: "{") && bytes[4..<8].allSatisfy { $0 == 0 }
+            return !isZip && !isSafetensors
+        }
     }
 
     public static func open(_ input: ByteRegion, limits: Limits) throws -> Checkpoint {

@@ -36,11 +36,58 @@ public protocol Model: Sendable {
     /// - Throws: `UnsupportedError` for what the target can't express.
     func lower(to target: LoweringTarget) throws -> Lowered
 
+    /// What each input of the graph means; empty where a general probe does.
+    var inputDescriptions: [InputDescription] { get }
+    /// Sizes of the graph's open dimensions at which a probe reaches every feature: longer than twice the largest window, past the
+    /// largest relative distance. Those left out are the probe's choice.
+    var probeSizes: [String: Int] { get }
+
+    /// The inputs with what was left out filled in as the framework does: masks of ones, positions from 0, the decoder's start token.
+    /// - Returns: all inputs of the graph, and a line for people on each decision that isn't plain.
+    /// - Throws: `InputError` where a required input is missing.
+    func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String])
+
     /// The source's own checkpoint, with defaults that later loaders would take otherwise written down.
     func restated() -> Lowered
 
     /// This model in the convention that another one follows; nil where both follow the same.
     func lowered(toConventionOf other: any Model) throws -> Lowered?
+}
+
+extension Model {
+    public var inputDescriptions: [InputDescription] { [] }
+    public var probeSizes: [String: Int] { [:] }
+    public func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String]) { (inputs, []) }
+}
+
+/// What an input means: for probes, for defaults and for messages.
+public struct InputDescription: Hashable, Sendable {
+    public enum Role: Hashable, Sendable {
+        /// Ids below `vocabulary`; `padding` is the id that fills short rows, where there is one.
+        case tokens(vocabulary: Int, padding: Int?)
+        /// 1 for what counts and 0 for padding, over the elements of the input `of`.
+        case mask(of: String)
+        /// Ids of sentences below `count`.
+        case segments(count: Int)
+        /// Positions below `count`.
+        case positions(count: Int)
+        /// 1 for tokens that attend, and are attended by, every token.
+        case globalAttention
+        /// Numbers of no further meaning.
+        case values
+    }
+
+    /// The graph's input.
+    public var name: String
+    public var role: Role
+    /// Whether `Model.completed` knows what to take where it is left out.
+    public var isOptional: Bool
+
+    public init(_ name: String, _ role: Role, isOptional: Bool = false) {
+        self.name = name
+        self.role = role
+        self.isOptional = isOptional
+    }
 }
 
 /// A tensor of the model under its canonical name.
@@ -49,11 +96,14 @@ public struct Parameter: Sendable {
     public var tensor: Tensor
     /// Its name in the checkpoint.
     public var source: String
+    /// Names of further tensors in the checkpoint that it was put together from.
+    public var moreSources: [String]
 
-    public init(name: String, tensor: Tensor, source: String) {
+    public init(name: String, tensor: Tensor, source: String, moreSources: [String] = []) {
         self.name = name
         self.tensor = tensor
         self.source = source
+        self.moreSources = moreSources
     }
 }
 
@@ -99,6 +149,10 @@ public enum LoweringTarget: Hashable, Sendable {
     case keras3
     /// Keras 3 `.weights.h5`: weights alone.
     case keras3Weights
+    /// PyTorch's names and layouts, ties listed, `config.json` as transformers 5 writes it among the documents.
+    case pytorch
+    /// The groups, attributes and names of `tf_model.h5` as transformers 4 writes it, `config.json` among the documents.
+    case tensorflow
 }
 
 /// A lowered model, with everything that the user must know about it.

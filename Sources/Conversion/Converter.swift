@@ -54,6 +54,7 @@ public enum OutputKind: String, CaseIterable, Sendable {
     case hdf5
     case keras
     case kerasWeights = "keras-weights"
+    case safetensors
 
     public init?(fileName: String) {
         let name = fileName.lowercased()
@@ -61,6 +62,8 @@ public enum OutputKind: String, CaseIterable, Sendable {
             self = .ingot
         } else if name.hasSuffix(".keras") {
             self = .keras
+        } else if name.hasSuffix(".safetensors") {
+            self = .safetensors
         } else if name.hasSuffix(".weights.h5") {
             self = .kerasWeights
         } else if name.hasSuffix(".h5") || name.hasSuffix(".hdf5") {
@@ -142,6 +145,7 @@ private struct ConversionTask {
             case .ingot: "ingot"
             case .hdf5, .kerasWeights: "hdf5"
             case .keras: "keras"
+            case .safetensors: "safetensors"
             }
         return Registry.format(named: name) ?? source.format
     }
@@ -157,13 +161,16 @@ private struct ConversionTask {
         }
         fingerprint = try source.fingerprint()
         if kind == .ingot { lowered.checkpoint.record = try record(of: lowered.checkpoint) }
+        let fitted = format.fitted(lowered.checkpoint)
+        lowered.checkpoint = fitted.checkpoint
+        lowered.notes += fitted.notes
         return lowered
     }
 
     private func chosen() throws -> Lowered {
         let verbatim = Lowered(checkpoint: source.checkpoint)
         guard let model = source.model else {
-            guard kind == .ingot || kind == .hdf5 else {
+            guard kind == .ingot || kind == .hdf5 || kind == .safetensors else {
                 _ = try source.requireModel()
                 return verbatim
             }
@@ -176,7 +183,7 @@ private struct ConversionTask {
         case (.hdf5, .preserve): return verbatim
         case (.hdf5, .standard), (.hdf5, .keras2):
             if convention == "keras2-h5" { return model.restated() }
-            return convention == "keras1-h5" && options.naming == .standard ? verbatim : try model.lower(to: .keras2)
+            return try model.lower(to: .keras2)
         case (.keras, .standard), (.keras, .keras3): return convention == "keras3-archive" ? verbatim : try model.lower(to: .keras3)
         case (.keras, .preserve):
             guard convention.hasSuffix("-archive") else {
@@ -186,7 +193,11 @@ private struct ConversionTask {
         case (.kerasWeights, .standard), (.kerasWeights, .keras3): return try model.lower(to: .keras3Weights)
         case (.ingot, .keras2): return convention == "keras2-h5" ? verbatim : try model.lower(to: .keras2)
         case (.ingot, .keras3): return convention == "keras3-archive" ? verbatim : try model.lower(to: .keras3)
-        case (.hdf5, .keras3), (.keras, .keras2), (.kerasWeights, .preserve), (.kerasWeights, .keras2):
+        case (.safetensors, .preserve): return verbatim
+        case (.safetensors, .standard):
+            throw UnsupportedError("a \(convention) model can be written to safetensors in the source's names only, with --naming preserve")
+        case (.safetensors, .keras2), (.safetensors, .keras3), (.hdf5, .keras3), (.keras, .keras2), (.kerasWeights, .preserve),
+            (.kerasWeights, .keras2):
             throw UnsupportedError("--naming \(options.naming.rawValue) can't be written to \(kind.rawValue)")
         }
     }

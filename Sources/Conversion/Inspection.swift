@@ -83,11 +83,12 @@ public struct Inspection: Sendable {
             architecture = model.architecture
             naming = model.naming
             writer = model.writer
-            for parameter in model.parameters { canonical[parameter.source] = parameter.name }
+            for parameter in model.parameters {
+                for source in [parameter.source] + parameter.moreSources { canonical[source] = parameter.name }
+            }
             unused = model.report.unused
             assumptions = model.report.assumptions
             unknownKeys = model.report.unknownKeys
-            optimizerTensorCount = model.report.optimizer.count
             do {
                 graph = try model.graph()
             } catch let error as UnsupportedError {
@@ -95,7 +96,8 @@ public struct Inspection: Sendable {
             }
             addLayers(of: model)
         }
-        let optimizer = Set(file.model?.report.optimizer ?? [])
+        let optimizer = Set(file.model?.report.optimizer ?? file.checkpoint.optimizerTensors)
+        optimizerTensorCount = optimizer.count
         for entry in file.checkpoint.tensors {
             let tensor = entry.tensor
             tensors.append(

@@ -17,6 +17,9 @@ public protocol ModelFormat: Sendable {
     /// - Throws: `FormatError` without a path for a broken file, `UnsupportedError` for one that asks for what is refused.
     static func open(_ input: ByteRegion, limits: Limits) throws -> Checkpoint
 
+    /// The checkpoint without what the format has no place for and a conversion may leave out, and a line for each kind of thing left out.
+    static func fitted(_ checkpoint: Checkpoint) -> (checkpoint: Checkpoint, notes: [String])
+
     /// Writes the whole file, deterministically: equal checkpoints give equal bytes, at any thread count.
     static func write(_ checkpoint: Checkpoint, to output: OutputFile, options: WriteOptions) throws
 
@@ -26,6 +29,7 @@ public protocol ModelFormat: Sendable {
 }
 
 extension ModelFormat {
+    public static func fitted(_ checkpoint: Checkpoint) -> (checkpoint: Checkpoint, notes: [String]) { (checkpoint, []) }
     public static func check(_ input: ByteRegion, limits: Limits) throws -> [String] { [] }
 }
 

@@ -269,6 +269,7 @@ extension Op {
             case .layerNorm: "layer_norm"
             case .batchNorm: "batch_norm"
             case .recurrence(let recurrence): recurrence.name
+            case .attention: "attention"
             }
         }
     }

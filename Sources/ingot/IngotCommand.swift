@@ -1,5 +1,6 @@
 import ArgumentParser
 import Conversion
+import HDF5File
 
 @main
 struct IngotCommand: ParsableCommand {
@@ -22,6 +23,7 @@ struct IngotCommand: ParsableCommand {
         ])
 
     static func main() {
+        HDF5Isolation.serveIfAsked()
         CommandRunner.run()
     }
 }

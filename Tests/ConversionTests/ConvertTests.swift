@@ -43,6 +43,12 @@ import Testing
     {
         let scratch = try TemporaryDirectory()
         let path = scratch.file("written." + kind.fileExtension)
+        if kind == .safetensors {
+            // Bare tensors in the source's names: there is no configuration to run them by.
+            let error = #expect(throws: UnsupportedError.self) { try model.convert(to: path) }
+            #expect(error?.description.contains("in the source's names only") == true)
+            return
+        }
         if let (kinds, words) = Self.refused[model.name], kinds.contains(kind) {
             let error = #expect(throws: UnsupportedError.self) { try model.convert(to: path) }
             #expect(error?.description.contains(words) == true, "\(error?.description ?? "it is written")")
@@ -138,6 +144,7 @@ extension OutputKind {
         case .hdf5: "h5"
         case .keras: "keras"
         case .kerasWeights: "weights.h5"
+        case .safetensors: "safetensors"
         }
     }
 }

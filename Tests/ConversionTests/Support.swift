@@ -32,7 +32,6 @@ enum Known {
             "'pad' is of the class ZeroPadding1D; layer 'crop' is of the class Cropping1D; layer 'upsample' is of the class UpSampling1D",
         "keras3_merge_others_one_mask": "layer 'multiply_merge' (Multiply) merges masked inputs",
         "keras3_merge_others_two_masks": "layer 'multiply_merge' (Multiply) merges masked inputs",
-        "keras2_old_keras1_weights": "models of Keras 1 can't be run yet",
     ]
 
     static let supportedModels = Fixtures.models.filter { unsupported[$0.name] == nil }

@@ -19,7 +19,7 @@ struct Sample: Sendable, CustomStringConvertible {
 enum Samples {
     static let all: [Sample] = Registry.formats.flatMap { format -> [Sample] in
         let found = fixtures.filter { format.matches(ByteRegion(bytes: $0.bytes)) }
-        let files = found.isEmpty && format.canWrite ? fixtures.prefix(6).compactMap { converted($0.path, to: format) } : found
+        let files = found.isEmpty && format.canWrite ? models.prefix(6).compactMap { converted($0.path, to: format) } : found
         return files.map { Sample(format: format, name: $0.path, bytes: $0.bytes) }
     }
 
@@ -32,9 +32,11 @@ enum Samples {
     }
 
     /// All fixtures, the smallest first.
-    private static let fixtures: [(path: String, bytes: [UInt8])] = Fixtures.models.compactMap { row in
-        (try? Fixtures.bytes(row.path)).map { (row.path, $0) }
+    private static let fixtures: [(path: String, bytes: [UInt8])] = (Fixtures.models.map(\.path) + Fixtures.plain).compactMap { path in
+        (try? Fixtures.bytes(path)).map { (path, $0) }
     }.sorted { ($0.bytes.count, $0.path) < ($1.bytes.count, $1.path) }
+
+    private static let models = fixtures.filter { !Fixtures.plain.contains($0.path) }
 
     private static func converted(_ path: String, to format: any ModelFormat.Type) -> (path: String, bytes: [UInt8])? {
         guard let scratch = try? TemporaryDirectory(), let ending = format.fileExtensions.first else { return nil }

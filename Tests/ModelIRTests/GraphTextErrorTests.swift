@@ -70,6 +70,28 @@ import Testing
         ("%4 = softmax(%x) axis=9223372036854775808 : f32[4]", "line 4, column 18: 'axis' is not an integer"),
         ("%4 = softmax(%x) axis=[1] : f32[batch, 4]", "line 4, column 18: 'axis' is not an integer"),
         ("%4 = softmax(%x) axis=1 axis=1 : f32[batch, 4]", "line 4, column 25: 'axis' is given twice"),
+        (
+            "%4 = attention(%x) pattern=wide scale=1 unattended=zero : f32[4]",
+            "line 4, column 20: 'pattern' is not an attention pattern with its parameters"
+        ),
+        (
+            "%4 = attention(%x) pattern=strided(stride=2, summary=1) scale=1 unattended=zero : f32[4]",
+            "line 4, column 20: 'pattern' is not an attention pattern with its parameters"
+        ),
+        (
+            "%4 = attention(%x) pattern=[full, wide] scale=1 unattended=zero : f32[4]",
+            "line 4, column 20: 'pattern' is not an attention pattern with its parameters"
+        ),
+        (
+            "%4 = attention(%x) head_groups=[1] pattern=[full, causal] scale=1 unattended=zero : f32[4]",
+            "line 4, column 6: attention has 1 groups of heads and 2 patterns"
+        ),
+        ("%4 = attention(%x) pattern=full scale=1 unattended=one : f32[4]", "line 4, column 41: 'unattended' is not one of uniform, zero"),
+        ("%4 = attention(%x) pattern=full scale=1 unattended=zero : f32[4]", "line 4, column 6: attention takes 3 inputs, not 1"),
+        (
+            "%4 = attention(%x, %x, %x) pattern=full scale=1 unattended=zero : f32[4]",
+            "line 4, column 6: attention takes floats [batch, positions, heads, size], not "
+        ),
         ("%4 = softmax(%x) axis=1 fast : f32[batch, 4]", "line 4, column 25: softmax has no attribute 'fast'"),
         ("%4 = reduce_sum(%x) axes=0 : f32[4]", "line 4, column 21: 'axes' is not a list of integers"),
         ("%4 = reduce_sum(%x) axes=[0] keeps_dimensions=1 : f32[1, 4]", "line 4, column 30: 'keeps_dimensions' takes no value"),

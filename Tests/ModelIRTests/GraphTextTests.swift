@@ -25,7 +25,7 @@ import Testing
             + Reduction.allCases.map { "reduce_\($0.rawValue)" } + Pool.Kind.allCases.map { "pool_\($0.rawValue)" } + [
                 "constant", "select", "cast", "matmul", "reshape", "transpose", "broadcast", "slice", "reverse", "pad", "concat", "gather",
                 "scatter", "sort", "argmax", "cumulative_sum", "iota", "convolution", "activation", "softmax", "layer_norm", "batch_norm",
-                "simple_rnn", "lstm", "gru",
+                "simple_rnn", "lstm", "gru", "attention",
             ]
         #expect(Set(Samples.all.map(\.op.name)) == Set(expected))
         #expect(Set(expected).count == expected.count, "two operations have one name")

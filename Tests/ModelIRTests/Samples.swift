@@ -64,6 +64,28 @@ enum Samples {
         return samples
     }
 
+    /// Every pattern, and all combinations of flags.
+    static var attentions: [Sample] {
+        let patterns: [AttentionPattern] = [
+            .full, .causal, .slidingWindow(before: 3, after: 0, dilation: 2), .strided(stride: 4), .fixed(stride: 4, summary: 1),
+            .blockLocal(block: 5, before: 1, after: 0, causal: true), .blockLocal(block: 5, before: 0, after: 2, causal: false),
+            .union([.slidingWindow(before: 4, after: 0, dilation: 1), .strided(stride: 4)]),
+            .heads([
+                .init(count: 2, pattern: .causal), .init(count: 4, pattern: .union([.causal, .union([.full, .strided(stride: 2)])])),
+            ]),
+        ]
+        return patterns.enumerated().flatMap { i, pattern in
+            (0..<(i == 0 ? 16 : 1)).map { bits in
+                let attention = Attention(
+                    pattern: pattern, scale: 1.0 / 3, hasKeyMask: bits & 1 != 0, hasBias: bits & 2 != 0, returnsWeights: bits & 4 != 0,
+                    unattended: bits & 8 != 0 ? .zero : .uniform)
+                let parts = (attention.hasKeyMask ? [bool(batch, time)] : []) + (attention.hasBias ? [f32(6, 1, time)] : [])
+                return Sample(
+                    .composite(.attention(attention)), [f32(batch, 7, 6, 5), f32(batch, time, 2, 5), f32(batch, time, 2, 4)] + parts)
+            }
+        }
+    }
+
     /// Every op but composites; every case of every enum in one.
     static var primitives: [Sample] {
         var samples: [Sample] = []
@@ -119,6 +141,7 @@ enum Samples {
                     hasInitialState: false, goesBackwards: false, zeroesMaskedOutput: false)
                 return Sample(.composite(.recurrence(simple)), [f32(batch, time, 3), f32(3, 4), f32(4, 4)])
             } + [Sample(.composite(.softmax(axis: -2)), [f32(batch, 3, 4)])] + normalizations + recurrences
+            + attentions
     }
 
     /// A graph of one sample after the other: inputs, parameters and nodes in turns.

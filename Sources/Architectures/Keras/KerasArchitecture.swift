@@ -22,16 +22,22 @@ struct KerasSource: Sendable {
         case store(container: String)
     }
 
+    /// In the words of Keras 2 where Keras 1 wrote it, cuDNN's layers as the plain ones that compute the same.
     let configuration: JSONValue
+    /// As the file has it.
+    let original: JSONValue
     let version: KerasVersion
     let backend: String?
     let weights: Weights
     /// `keras2-h5`, `keras2-weights`, `keras3-h5`, `keras3`, `keras3-weights`, ...
     let dialect: String
+    /// Weights whose bias has the size of cuDNN's two are in cuDNN's layouts.
+    var readsCuDNN = true
 
     /// nil if the checkpoint is no Keras model with a configuration.
     init?(_ checkpoint: Checkpoint) throws {
         let metadata = try checkpoint.document("metadata.json").map { try parse($0.bytes, "metadata.json") }
+        let configuration: JSONValue
         if let attribute = checkpoint.attributes["model_config"] {
             guard let text = attribute.text else {
                 throw kerasError("bad-config-json", expected: "text in the attribute model_config")
@@ -60,6 +66,9 @@ struct KerasSource: Sendable {
         let looksLikeKeras3 = configuration["module"] != nil || configuration["registered_name"] != nil
         version = KerasVersion(text ?? (looksLikeKeras3 ? "3" : nil))
         backend = checkpoint.attributes["backend"]?.text ?? group["backend"]?.text
+        original = configuration
+        self.configuration = CuDNNConfiguration.plain(
+            version.generation == 1 ? Keras1Configuration.translated(configuration) : configuration)
 
         let isWhole = checkpoint.attributes["model_config"] != nil
         if hasModelWeights {

@@ -9,9 +9,6 @@ extension KerasModel {
 
     /// The graph as it was built, with what else the walk found out.
     func lifted() throws -> KerasBuilder {
-        if version.generation == 1 {
-            throw UnsupportedError("the file was written by \(writer); models of Keras 1 can't be run yet")
-        }
         var builder = KerasBuilder(
             graph: Graph(name: container.name), version: version, dtype: computeDType,
             shapes: Dictionary(parameters.map { ($0.name, $0.tensor.shape) }, uniquingKeysWith: { first, _ in first }))

@@ -9,7 +9,7 @@ public struct KerasModel: Model {
     let checkpoint: Checkpoint
     let container: KerasContainer
     let instances: [KerasInstance]
-    public let parameters: [Parameter]
+    public internal(set) var parameters: [Parameter]
     public let report: LiftReport
 
     var version: KerasVersion { source.version }
@@ -27,12 +27,13 @@ public struct KerasModel: Model {
         container = try KerasContainer(parsing: source.configuration)
         instances = try KerasInstance.make(container, version: source.version)
         var report = LiftReport()
-        var binder = KerasWeightBinder(checkpoint: checkpoint, version: source.version)
+        var binder = KerasWeightBinder(checkpoint: checkpoint, source: source)
         switch source.weights {
         case .named(let base): try binder.bindNamed(instances, base: base)
         case .store(let container): try binder.bindStore(instances, isSequential: self.container.isSequential, root: container)
         }
         parameters = binder.parameters
+        report.assumptions += binder.assumptions
         for entry in checkpoint.tensors where !binder.bound.contains(entry.name) {
             if entry.name.hasPrefix("optimizer_weights/") || entry.name.hasPrefix("optimizer/")
                 || entry.name.hasPrefix("_layer_checkpoint_dependencies/optimizer/") || entry.name.hasPrefix("metrics/")
@@ -43,6 +44,10 @@ public struct KerasModel: Model {
             } else {
                 report.unused.append(entry.name)
             }
+        }
+        for name in CuDNNConfiguration.layers(in: source.original) {
+            report.assumptions.append(
+                "layer '\(name.name)' (\(name.className)) is read as \(name.plain), which computes the same on every processor")
         }
         if source.version.text.isEmpty {
             report.assumptions.append("the file names no Keras version; Keras 1 is assumed, as it wrote none")

@@ -14,6 +14,12 @@ public struct KerasVersion: Hashable, Sendable, CustomStringConvertible {
         minor = numbers.count > 1 ? numbers[1] : 0
     }
 
+    /// A version that isn't known but for its generation.
+    init(unknown generation: Int) {
+        self.init(nil)
+        self.generation = generation
+    }
+
     public var description: String { text.isEmpty ? "no version" : text }
 
     /// Keras before 2.3, and the first tf.keras, computed LSTM and GRU gates with hard_sigmoid unless told otherwise.

@@ -5,41 +5,61 @@ import ModelIR
 /// Finds each variable's tensor in a checkpoint. Keras itself loads by position, so position decides; shapes are checked when the graph is built.
 struct KerasWeightBinder {
     let checkpoint: Checkpoint
+    let source: KerasSource
     private(set) var parameters: [Parameter] = []
     /// Names in the checkpoint that a variable has claimed.
     private(set) var bound: Set<String> = []
+    /// What the file leaves open and was assumed, one line each.
+    private(set) var assumptions: [String] = []
     private let tensors: [String: Tensor]
     private let groups: [String: [Attribute]]
 
-    /// Keras 1 kept other weights in other orders: they are carried under the names that the file gives, not interpreted.
-    private let interprets: Bool
-
-    init(checkpoint: Checkpoint, version: KerasVersion) {
+    init(checkpoint: Checkpoint, source: KerasSource) {
         self.checkpoint = checkpoint
-        interprets = version.generation > 1
+        self.source = source
         tensors = Dictionary(checkpoint.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         groups = Dictionary(checkpoint.groups.map { ($0.path, $0.attributes) }, uniquingKeysWith: { first, _ in first })
     }
 
-    private mutating func bind(_ name: String, to path: String, as variable: KerasVariableRow? = nil) throws {
+    private func tensor(_ path: String, for name: String) throws -> Tensor {
         guard let tensor = tensors[path] else {
             throw kerasError("missing-weight", expected: "the weight \(name) at \(path)", found: "nothing")
         }
-        if let variable {
-            guard tensor.dtype.isFloat || variable.allowsIntegers else {
-                throw kerasError("weight-dtype", expected: "floats for the weight \(name)", found: tensor.dtype.rawValue)
-            }
-            if let shape = variable.shape,
-                shape.count != tensor.shape.count || zip(shape, tensor.shape).contains(where: { $0 != nil && $0 != $1 })
-            {
-                let wanted = shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
-                throw kerasError(
-                    "weight-shape-mismatch", expected: "the shape [\(wanted)] that the configuration states for \(name)",
-                    found: "\(tensor.shape)")
-            }
-        }
-        parameters.append(Parameter(name: name, tensor: tensor, source: path))
+        return tensor
+    }
+
+    /// Carries a tensor under the name that the file gives it.
+    private mutating func carry(_ name: String, from path: String) throws {
+        parameters.append(Parameter(name: name, tensor: try tensor(path, for: name), source: path))
         bound.insert(path)
+    }
+
+    /// Binds consecutive variables of a layer to as many tensors, or to those of an older layout.
+    private mutating func bind(_ variables: [KerasVariableRow], of instance: KerasInstance, to paths: [String]) throws {
+        let arrays = try zip(paths, variables + [KerasVariableRow?](repeating: nil, count: max(0, paths.count - variables.count))).map {
+            try tensor($0, for: $1?.name ?? instance.spec.name)
+        }
+        var stored = try KerasStoredWeights(variables, arrays: arrays, of: instance, source: source)
+        for (variable, tensor, range) in try stored.bound() {
+            try check(tensor, variable)
+            let sources = Array(paths[range])
+            parameters.append(Parameter(name: variable.name, tensor: tensor, source: sources[0], moreSources: Array(sources.dropFirst())))
+        }
+        bound.formUnion(paths)
+        assumptions += stored.assumptions
+    }
+
+    private func check(_ tensor: Tensor, _ variable: KerasVariableRow) throws {
+        guard tensor.dtype.isFloat || variable.allowsIntegers else {
+            throw kerasError("weight-dtype", expected: "floats for the weight \(variable.name)", found: tensor.dtype.rawValue)
+        }
+        guard let shape = variable.shape, !fits(tensor.shape, shape), !KerasStoredWeights.isPairOfBiases(tensor.shape, variable) else {
+            return
+        }
+        let wanted = shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
+        throw kerasError(
+            "weight-shape-mismatch", expected: "the shape [\(wanted)] that the configuration states for \(variable.name)",
+            found: "\(tensor.shape)")
     }
 
     /// Groups by layer name, each with an ordered list `weight_names`.
@@ -55,32 +75,41 @@ struct KerasWeightBinder {
             }
             stored[layer] = names
         }
-        for instance in instances {
-            let names = stored[instance.spec.name] ?? []
+        let groupNames = groupNames(of: instances, stored: stored, order: layerNames)
+        for (instance, group) in zip(instances, groupNames) {
+            let names = stored[group] ?? []
+            let paths = names.map { "\(root)\(group)/\($0)" }
             let variables = instance.variables
-            guard interprets, instance.obstacles.isEmpty else {
+            guard instance.obstacles.isEmpty else {
                 // Not ours to interpret: kept under the names that the file gives.
-                for name in names { try bind(instance.path + withoutSuffix(name), to: "\(root)\(instance.spec.name)/\(name)") }
+                for (name, path) in zip(names, paths) { try carry(instance.path + withoutSuffix(name), from: path) }
                 continue
             }
-            guard names.count >= variables.count else {
-                throw kerasError(
-                    "missing-weight", expected: "\(variables.count) weights for layer '\(instance.spec.name)' (\(instance.spec.className))",
-                    found: "\(names.count)")
+            let wanted = "\(variables.count) weights for layer '\(instance.spec.name)' (\(instance.spec.className))"
+            guard names.count >= variables.count else { throw kerasError("missing-weight", expected: wanted, found: "\(names.count)") }
+            guard names.count == variables.count || source.version.generation == 1 else {
+                throw kerasError("extra-weight", expected: wanted, found: "\(names.count)")
             }
-            guard names.count == variables.count else {
-                throw kerasError(
-                    "extra-weight", expected: "\(variables.count) weights for layer '\(instance.spec.name)' (\(instance.spec.className))",
-                    found: "\(names.count)")
-            }
-            for (variable, name) in zip(variables, names) {
-                try bind(variable.name, to: "\(root)\(instance.spec.name)/\(name)", as: variable)
-            }
+            try bind(variables, of: instance, to: paths)
         }
-        let known = Set(instances.map(\.spec.name))
+        let known = Set(groupNames)
         for layer in layerNames where !known.contains(layer) && !(stored[layer] ?? []).isEmpty {
             throw kerasError("extra-weight", expected: "layers of the configuration", found: "weights of a layer '\(layer)'")
         }
+    }
+
+    /// The group of each layer: its name. Keras 1 wrote no names of nested Sequentials into the configuration; there the position decides.
+    private func groupNames(of instances: [KerasInstance], stored: [String: [String]], order: [String]) -> [String] {
+        let names = instances.map(\.spec.name)
+        guard source.version.generation == 1, instances.contains(where: { !$0.variables.isEmpty && stored[$0.spec.name] == nil }) else {
+            return names
+        }
+        let filled = order.filter { stored[$0]?.isEmpty == false }
+        let owners = instances.indices.filter { !instances[$0].variables.isEmpty || !instances[$0].obstacles.isEmpty }
+        guard filled.count == owners.count else { return names }
+        var result = names
+        for (owner, group) in zip(owners, filled) { result[owner] = group }
+        return result
     }
 
     private func withoutSuffix(_ name: String) -> String { name.hasSuffix(":0") ? String(name.dropLast(2)) : name }
@@ -89,19 +118,26 @@ struct KerasWeightBinder {
     mutating func bindStore(_ instances: [KerasInstance], isSequential: Bool, root: String) throws {
         for (instance, store) in zip(instances, KerasInstance.storeNames(instances, isSequential: isSequential)) where !store.isEmpty {
             let base = "\(root)/\(store)/"
-            guard interprets, instance.obstacles.isEmpty else {
+            guard instance.obstacles.isEmpty else {
                 for entry in checkpoint.tensors where entry.name.hasPrefix(base) && !entry.name.contains("seed_generator/vars/") {
-                    try bind(instance.path + entry.name.dropFirst(base.count), to: entry.name)
+                    try carry(instance.path + entry.name.dropFirst(base.count), from: entry.name)
                 }
                 continue
             }
-            for variable in instance.variables {
+            let variables = instance.variables
+            let paths = variables.map { variable in
                 // Inside old archives every container says `_layer_checkpoint_dependencies`.
                 let store = root == "layers" ? variable.store : variable.store.replacingPrefix("layers/", with: root + "/")
-                try bind(variable.name, to: base + (store.isEmpty ? "" : store + "/") + "vars/\(variable.index)", as: variable)
+                return base + (store.isEmpty ? "" : store + "/") + "vars/\(variable.index)"
             }
+            try bind(variables, of: instance, to: paths)
         }
     }
+}
+
+/// Whether a tensor has the sizes that a configuration states; nil entries are open.
+func fits(_ shape: [Int], _ stated: [Int?]) -> Bool {
+    shape.count == stated.count && zip(stated, shape).allSatisfy { $0 == nil || $0 == $1 }
 }
 
 extension String {

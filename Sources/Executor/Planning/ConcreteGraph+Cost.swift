@@ -39,7 +39,10 @@ extension ConcreteGraph {
     func operations() -> Double { nodes.reduce(0) { $0 + operations($1) } }
 
     private func operations(_ node: ConcreteNode) -> Double {
-        if let expansion = node.expansion { return expansion.operations() }
+        if let expansion = node.expansion {
+            // Its definition computes what the pattern leaves out, too.
+            if case .composite(.attention) = node.op {} else { return expansion.operations() }
+        }
         func count(_ value: Int) -> Double { Double(types[value].count) }
         let output = node.outputs.first.map(count) ?? 0
         switch node.op {
@@ -51,6 +54,10 @@ extension ConcreteGraph {
             let kernel = types[node.inputs[1]].shape
             return 2 * output * kernel.dropLast().reduce(1.0) { $0 * Double($1) }
         case .pool(let pool): return output * pool.sizes.reduce(1.0) { $0 * Double($1) }
+        case .composite(.attention(let attention)):
+            let (query, key) = (types[node.inputs[0]].shape, types[node.inputs[1]].shape)
+            let widths = Double(query[3]) + Double(types[node.inputs[2]].shape[3])
+            return Double(query[0]) * attention.pattern.estimatedPairs(queries: query[1], keys: key[1], heads: query[2]) * 2 * widths
         case .composite(.recurrence):
             let (x, kernel, recurrent) = (types[node.inputs[0]].shape, types[node.inputs[1]].shape, types[node.inputs[2]].shape)
             let rows = Double(x[0]) * Double(x[1])

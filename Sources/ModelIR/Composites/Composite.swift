@@ -9,6 +9,7 @@ public enum Composite: Hashable, Sendable {
     case batchNorm(BatchNorm)
     /// Simple RNN, LSTM or GRU over time.
     case recurrence(Recurrence)
+    case attention(Attention)
 }
 
 /// What a composite computes, in simpler terms.
@@ -38,6 +39,7 @@ extension Composite {
         case .layerNorm(let norm): norm.definition
         case .batchNorm(let norm): norm.definition
         case .recurrence(let recurrence): .loop { inputs throws(GraphError) in try recurrence.reference(inputs) }
+        case .attention(let attention): attention.definition
         }
     }
 
@@ -49,6 +51,7 @@ extension Composite {
         case .layerNorm(let norm): try norm.inferTypes(inputs)
         case .batchNorm(let norm): try norm.inferTypes(inputs)
         case .recurrence(let recurrence): try recurrence.inferTypes(inputs)
+        case .attention(let attention): try attention.inferTypes(inputs)
         }
     }
 }

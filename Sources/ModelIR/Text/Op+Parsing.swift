@@ -70,6 +70,7 @@ extension Composite {
         case "simple_rnn": self = .recurrence(try Recurrence(.simple, &attributes))
         case "lstm": self = .recurrence(try Recurrence(.lstm, &attributes))
         case "gru": self = .recurrence(try Recurrence(.gru(resetAfter: try attributes.flag("reset_after")), &attributes))
+        case "attention": self = .attention(try Attention(&attributes))
         default: return nil
         }
     }

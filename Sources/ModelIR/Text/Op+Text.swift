@@ -39,6 +39,7 @@ extension Composite {
             ["axis=\(norm.axis)", "epsilon=\(TextName.number(norm.epsilon))"] + flag("scale", norm.hasScale)
                 + flag("offset", norm.hasOffset)
         case .recurrence(let recurrence): recurrence.textAttributes
+        case .attention(let attention): attention.textAttributes
         }
     }
 }
@@ -63,4 +64,4 @@ extension SliceRange {
     }
 }
 
-private func flag(_ name: String, _ isSet: Bool) -> [String] { isSet ? [name] : [] }
+func flag(_ name: String, _ isSet: Bool) -> [String] { isSet ? [name] : [] }

@@ -80,6 +80,17 @@ struct TextAttributes {
         }
     }
 
+    mutating func pattern(_ key: String) throws(TextFailure) -> AttentionPattern {
+        try value(key, "an attention pattern with its parameters") { AttentionPattern($0) }
+    }
+
+    /// A pattern for each of as many groups of heads.
+    mutating func patterns(_ key: String) throws(TextFailure) -> [AttentionPattern] {
+        try value(key, "a list of attention patterns") { $0.list { AttentionPattern($0) } }
+    }
+
+    func has(_ key: String) -> Bool { entries[key] != nil }
+
     mutating func activation(_ key: String) throws(TextFailure) -> Activation {
         try value(key, "an activation with its parameters") {
             switch $0 {
@@ -115,7 +126,7 @@ extension TextValue {
         return Int(parts[1]).map { SliceRange(start, $0, step: step) }
     }
 
-    fileprivate func list<T>(_ convert: (TextValue) -> T?) -> [T]? {
+    func list<T>(_ convert: (TextValue) -> T?) -> [T]? {
         guard case .list(let items) = self else { return nil }
         let converted = items.compactMap(convert)
         return converted.count == items.count ? converted : nil

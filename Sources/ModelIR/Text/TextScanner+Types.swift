@@ -50,7 +50,8 @@ extension TextScanner {
     }
 
     /// What stands between attributes' `=` and the next one.
-    mutating func attributeValue() throws(TextFailure) -> TextValue {
+    mutating func attributeValue(depth: Int = 0) throws(TextFailure) -> TextValue {
+        guard depth < limits.depth else { throw failure("lists nest deeper than \(limits.depth)") }
         switch peek() {
         case UInt8(ascii: "["):
             try expect("[")
@@ -62,25 +63,32 @@ extension TextScanner {
                     try expect(",")
                     items.append(.pair(before, try token(colons: false)))
                     try expect(")")
+                } else if peek() == UInt8(ascii: "[") {
+                    items.append(try attributeValue(depth: depth + 1))
                 } else {
-                    items.append(.token(try token(colons: true)))
+                    items.append(try tokenOrCall(colons: true))
                 }
                 guard items.count <= limits.attributeCount else { throw failure("a list has more than \(limits.attributeCount) items") }
             }
             return .list(items)
         default:
-            let name = try token(colons: false)
-            guard take("(") else { return .token(name) }
-            var arguments: [(name: String, value: String)] = []
-            while !take(")") {
-                if !arguments.isEmpty { try expect(",") }
-                let key = try token(colons: false)
-                try expect("=")
-                arguments.append((key, try token(colons: false)))
-                guard arguments.count <= limits.attributeCount else { throw failure("too many arguments") }
-            }
-            return .call(name, arguments)
+            return try tokenOrCall(colons: false)
         }
+    }
+
+    /// `relu`, or `leaky_relu(negative_slope=0.3)`.
+    private mutating func tokenOrCall(colons: Bool) throws(TextFailure) -> TextValue {
+        let name = try token(colons: colons)
+        guard take("(") else { return .token(name) }
+        var arguments: [(name: String, value: String)] = []
+        while !take(")") {
+            if !arguments.isEmpty { try expect(",") }
+            let key = try token(colons: false)
+            try expect("=")
+            arguments.append((key, try token(colons: false)))
+            guard arguments.count <= limits.attributeCount else { throw failure("too many arguments") }
+        }
+        return .call(name, arguments)
     }
 
     /// A number, a word, or in a list of ranges `1:10:2`.

@@ -66,7 +66,7 @@ struct RecurrentLayer: StatefulKerasLayer {
                 hasMask: mask != nil, hasInitialState: !initial.isEmpty, goesBackwards: goesBackwards && i == 0,
                 zeroesMaskedOutput: isLast && zeroesMaskedOutput && mask != nil)
             var inputs = [sequence]
-            for variable in cell.variables { inputs.append(try builder.parameter(variable.role)) }
+            for variable in cell.variables { inputs.append(try cell.parameter(variable.role, in: &builder)) }
             if let mask { inputs.append(mask) }
             for state in initial.prefix(cell.kind.stateCount) { inputs.append(try builder.float(state)) }
             initial = initial.dropFirst(cell.kind.stateCount)
@@ -179,6 +179,15 @@ struct RecurrentCell: Sendable {
         var shapes: [(String, [Int?])] = [("kernel", [nil, width]), ("recurrent_kernel", [units, width])]
         if usesBias { shapes.append(("bias", kind == .gru(resetAfter: true) ? [2, width] : [width])) }
         return shapes.map { KerasVariable(part + $0, store: store, keras2: keras2 + $0, shape: $1) }
+    }
+
+    /// A parameter of the cell. Two biases one behind the other, as cuDNN and PyTorch keep them, are added.
+    func parameter(_ role: String, in builder: inout KerasBuilder) throws -> ValueID {
+        let value = try builder.parameter(role)
+        guard role == part + "bias", let units, builder.shape(of: role) == [2 * units * kind.gateCount] else { return value }
+        let width = units * kind.gateCount
+        return try builder.graph.binary(
+            .add, builder.graph.append(.slice([SliceRange(0, width)]), [value]), builder.graph.append(.slice([SliceRange(width)]), [value]))
     }
 
     /// What the file leaves open and was assumed, for the report.

@@ -9,8 +9,14 @@ extension KerasModel {
     static let keras3Version = "3.15.1"
 
     public func lower(to target: LoweringTarget) throws -> Lowered {
+        switch target {
+        case .keras2, .keras3, .keras3Weights: break
+        case .pytorch, .tensorflow: throw UnsupportedError("a Keras model has no counterpart among the models of transformers")
+        }
         // A model that can't be run can't be rewritten either: its layers are not understood.
-        let lifted = try lifted()
+        var plain = self
+        let sums = plain.sumPairsOfBiases()
+        let lifted = try plain.lifted()
         let graph = try lifted.graph.removingDeadNodes()
         let generation = target == .keras2 ? 2 : 3
         var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes)
@@ -25,7 +31,8 @@ extension KerasModel {
         }
         guard obstacles.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: obstacles) }
 
-        let changes = Dictionary(rewrites.rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
+        let declared = Rewrite.inOrder(sums + rewrites.rewrites)
+        let changes = Dictionary(declared.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         var tensors: [String: Tensor] = [:]
         for parameter in parameters { tensors[parameter.name] = try changes[parameter.name]?.apply(parameter.tensor) ?? parameter.tensor }
         let container = try KerasContainer(parsing: document)
@@ -62,7 +69,7 @@ extension KerasModel {
             notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
         }
         if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
-        return Lowered(checkpoint: checkpoint, rewrites: rewrites.rewrites, notes: notes)
+        return Lowered(checkpoint: checkpoint, rewrites: declared, notes: notes)
     }
 
     /// Where the generations are known to compute different things, as far as this model uses them.
@@ -77,12 +84,16 @@ extension KerasModel {
                 "a row of which a mask leaves nothing is uniform in Keras 2, zero in Keras 3's Softmax and in its MultiHeadAttention with dropout or scores"
             )
         }
+        if classes.contains("MultiHeadAttention") {
+            reasons.append("MultiHeadAttention of Keras 3 takes the masks off its arguments, so that a second one finds none")
+        }
         if classes.contains("TimeDistributed") { reasons.append("TimeDistributed of Keras 3 gives its layer no mask of its own") }
         return reasons
     }
 
     public func lowered(toConventionOf other: any Model) throws -> Lowered? {
-        guard let other = other as? KerasModel, other.version.generation != version.generation else { return nil }
+        guard let other = other as? KerasModel else { return nil }
+        guard other.version.generation != version.generation || (hasPairsOfBiases && !other.hasPairsOfBiases) else { return nil }
         return try lower(to: other.version.generation == 3 ? .keras3 : .keras2)
     }
 }

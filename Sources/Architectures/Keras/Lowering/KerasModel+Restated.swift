@@ -4,9 +4,12 @@ import JSON
 extension KerasModel {
     /// The checkpoint as it is, but for defaults that its configuration leaves to its Keras version: those are written down,
     /// since a later loader of the same generation would take its own (tf_keras takes `reset_after` true where Keras 2.0 to 2.2 meant false).
+    ///
+    /// Layers of cuDNN, which compute on a GPU alone, become the plain ones where the model can be rewritten.
     public func restated() -> Lowered {
+        if !CuDNNConfiguration.layers(in: source.original).isEmpty, let lowered = try? lower(to: .keras2) { return lowered }
         var keys: [String] = []
-        let document = stated(source.configuration, &keys)
+        let document = stated(source.original, &keys)
         guard !keys.isEmpty, let position = checkpoint.attributes.firstIndex(where: { $0.name == "model_config" }),
             case .strings(var strings) = checkpoint.attributes[position].value
         else { return Lowered(checkpoint: checkpoint) }
@@ -26,14 +29,14 @@ extension KerasModel {
         case .object(var object):
             for member in object.members { object[member.key] = stated(member.value, &keys) }
             guard let className = object["class_name"]?.string, var config = object["config"]?.object,
-                ["LSTM", "GRU"].contains(className), config["units"] != nil
+                ["LSTM", "GRU", "LSTMCell", "GRUCell"].contains(className), config["units"] != nil
             else { return .object(object) }
             let name = config["name"]?.string ?? className
             if config["recurrent_activation"] == nil {
                 config["recurrent_activation"] = version.gatesDefaultToHardSigmoid ? "hard_sigmoid" : "sigmoid"
                 keys.append("recurrent_activation of '\(name)'")
             }
-            if className == "GRU" && config["reset_after"] == nil {
+            if className.hasPrefix("GRU") && config["reset_after"] == nil {
                 config["reset_after"] = .bool(version.generation == 3)
                 keys.append("reset_after of '\(name)'")
             }

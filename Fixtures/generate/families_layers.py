@@ -438,3 +438,8 @@ def add(keras, generation, table):
         y = L.Concatenate(name="joined")([L.Add(name="sum")([a, b]), L.Subtract(name="difference")([a, b])])
         return keras.Model(x, [L.LSTM(2, name="memory")(y), L.GRU(2, name="more")(L.Dense(3, name="c")(L.RepeatVector(4, name="repeat")(L.GRU(3, name="gru")(y))))]), \
             [ids(rng, masked=True)]
+
+    @case("conv_lstm")
+    def _(rng):
+        # Not among the layers that Ingot runs.
+        return sequential((4, 6, 3), L.ConvLSTM1D(2, 3, name="weather"), L.Flatten(name="flat"), L.Dense(2, name="out")), [floats(rng, 3, 4, 6, 3)]

@@ -137,6 +137,11 @@ struct KerasTranslator {
         if target == 2 && !Self.isScopeName(spec.name) {
             obstacles.append("layer '\(spec.name)': TensorFlow takes only letters, digits and _.\\/>- in the names of Keras 2 layers")
         }
+        if target == 3, let layer = layer as? BidirectionalLayer, layer.mergeMode == "concat",
+            layer.forward.cells.last?.units != layer.backward.cells.last?.units
+        {
+            obstacles.append("layer '\(spec.name)': Keras 3 takes two directions of different widths for ones of the same")
+        }
         if target == 2, let layer = layer as? BidirectionalLayer, layer.forward.variables.count != layer.backward.variables.count {
             obstacles.append("layer '\(spec.name)': Keras 2 can't load directions with different numbers of weights")
         }

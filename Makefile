@@ -73,6 +73,7 @@ fixtures-keras: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 fixtures-transformers: $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
 	cd Fixtures/generate && $(abspath $(TRANSFORMERS5_ENV))/bin/python transformers_pt.py \
 	  && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_pt.py && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_tf.py \
+	  && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_tf_names.py \
 	  && $(abspath $(TRANSFORMERS5_ENV))/bin/python sparse_transformer.py
 
 # The pinned frameworks open what Ingot writes, and predict the same.

@@ -144,3 +144,34 @@ def add(keras, generation, table):
         e = L.Embedding(11, 5, name="words")(i)
         y = L.GRU(4, name="memory")(e, mask=mask)
         return keras.Model(i, y), [ids(rng, masked=True)]
+
+    if generation != 2:
+        return
+
+    @case("ops_tensorflow_nodes")
+    def _(rng):
+        # As TensorFlow 2.0 to 2.3 wrote bare operations: the node's definition, and its constants by position.
+        from tf_keras.src.engine.base_layer import TensorFlowOpLayer
+        F, I = {"type": "DT_FLOAT"}, {"type": "DT_INT32"}
+
+        def node(op, name, inputs, constants=None, **attributes):
+            count = len(inputs) + len(constants or {})
+            definition = {"name": name, "op": op, "input": [f"operand_{i}" for i in range(count)], "attr": {"T": F, **attributes}}
+            return TensorFlowOpLayer(node_def=definition, name=name, constants=constants)(inputs if len(inputs) > 1 else inputs[0])
+
+        a, b = two()
+        scaled = node("Mul", "scaled", [a], {1: 0.25})
+        added = node("AddV2", "added", [scaled, b])
+        turned = node("Transpose", "turned", [b], {1: [0, 2, 1]}, Tperm=I)
+        product = node("BatchMatMulV2", "product", [a, turned], adj_x={"b": False}, adj_y={"b": False})
+        first = node("StridedSlice", "first", [added], {1: [0, 0], 2: [0, 1], 3: [1, 1]}, Index=I, begin_mask={"i": "1"}, end_mask={"i": "1"}, ellipsis_mask={"i": "0"},
+                     new_axis_mask={"i": "0"}, shrink_axis_mask={"i": "2"})
+        mean = node("Mean", "mean", [added], {1: [1]}, Tidx=I, keep_dims={"b": False})
+        joined = node("ConcatV2", "joined", [first, mean], {2: -1}, N={"i": "2"}, Tidx=I)
+        stacked = node("Pack", "stacked", [first, mean], N={"i": "2"}, axis={"i": "1"})
+        flat = node("Reshape", "flat", [added], {1: [-1, 30]}, Tshape=I)
+        expanded = node("ExpandDims", "expanded", [mean], {1: 1}, Tdim=I)
+        squeezed = node("Squeeze", "squeezed", [expanded], squeeze_dims={"list": {"i": ["1"]}})
+        outputs = [node("Softmax", "soft", [product]), node("Tanh", "bounded", [joined]), node("Relu", "positive", [squeezed]), stacked, flat,
+                   node("Sub", "rest", [a], {0: 1.0}), node("RealDiv", "ratio", [a, b]), node("Maximum", "top", [a, b])]
+        return keras.Model([a, b], outputs), values(rng)

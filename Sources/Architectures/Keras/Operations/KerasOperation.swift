@@ -22,10 +22,14 @@ struct KerasOperation: KerasLayer {
     static let keras3Names: Set<String> = Set(KerasOperationTable.rows.flatMap(\.keras3))
 
     /// The operation's name as its framework says it: `math.multiply` in TensorFlow, `Multiply` in Keras 3.
-    static func name(of spec: KerasLayerSpec) -> String { spec.config["function"]?.string ?? spec.className }
+    static func name(of spec: KerasLayerSpec) -> String {
+        spec.config["function"]?.string ?? spec.config["node_def"]?["op"]?.string ?? spec.className
+    }
 
     static func row(of spec: KerasLayerSpec) -> KerasOperationTable.Row? {
-        if let function = spec.config["function"]?.string { return KerasOperationTable.row(keras2: function) }
+        if let name = spec.config["function"]?.string ?? spec.config["node_def"]?["op"]?.string {
+            return KerasOperationTable.row(keras2: name)
+        }
         return ["TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"].contains(spec.className)
             ? nil : KerasOperationTable.row(keras3: spec.className)
     }

@@ -13,8 +13,10 @@ struct KerasOperationCall<Tensor: Hashable & Sendable> {
         guard let row = KerasOperation.row(of: spec) else {
             throw UnsupportedError("node '\(spec.name)' is the operation \(KerasOperation.name(of: spec))")
         }
-        var reader = KerasOperationReader(spec, positional, keywords)
-        (kind, inputs) = try Self.read(row.name, &reader, isKeras3: spec.config["function"] == nil)
+        let isNode = spec.className == "TensorFlowOpLayer"
+        let arguments = try isNode ? TensorFlowNode.arguments(spec, positional) : (positional, keywords)
+        var reader = KerasOperationReader(spec, arguments.0, arguments.1)
+        (kind, inputs) = try Self.read(row.name, &reader, isKeras3: spec.config["function"] == nil && !isNode)
         try reader.finish()
     }
 
@@ -227,7 +229,7 @@ struct KerasOperationCall<Tensor: Hashable & Sendable> {
 
     /// `x[..]`: a list of entries, or one by itself.
     private static func indices(_ reader: inout KerasOperationReader<Tensor>) throws -> [KerasOperationKind.Index] {
-        let position = reader.spec.config["function"] == nil ? 1 : nil
+        let position = ["TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"].contains(reader.spec.className) ? nil : 1
         guard let key = try reader.json("slice_spec", "key", at: position) else { return [] }
         // A list is a tuple of entries: arrays of positions would be lists of lists.
         let entries = key.array ?? [key]

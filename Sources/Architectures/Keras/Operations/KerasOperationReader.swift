@@ -91,6 +91,8 @@ struct KerasOperationReader<Tensor: Hashable & Sendable> {
             if case .constant(let constant) = positional[position], constant.isNull { return nil }
             return positional[position]
         }
+        // Only operations of Keras 3 have arguments in their configuration; others have what all layers have there.
+        guard spec.config["function"] == nil && spec.config["node_def"] == nil else { return nil }
         for name in names { if let value = spec.config[name], !value.isNull { return .constant(value) } }
         return nil
     }

@@ -174,8 +174,7 @@ struct KerasOperationSpelling {
         case .silu: self.init("silu")
         case .softplus: self.init("softplus")
         case .softsign: self.init("softsign")
-        case .linear, .tanhShrink, .exponential, .mish, .squareplus, .softShrink, .hardShrink, .threshold, .sparsePlus, .sparseSigmoid,
-            .softmax, .logSoftmax, .sparsemax, .glu:
+        default:
             self.init("")
             obstacles = [2: "is another activation", 3: "is another activation"]
         }

@@ -55,7 +55,8 @@ struct BERTBody: Sendable {
     ]
     static let inertKeys: Set<String> = [
         "pad_token_id", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
-        "directionality", "pruned_heads", "tie_encoder_decoder", "decoder_start_token_id", "unk_token_id", "attention_type", "net_structure_type",
+        "directionality", "pruned_heads", "tie_encoder_decoder", "decoder_start_token_id", "unk_token_id", "attention_type",
+        "net_structure_type",
         "down_scale_factor", "gap_size", "num_memory_blocks", "classifier_dropout_prob", "layers_to_keep", "model_max_length",
         "vocab_file", "language", "name", "output_past",
     ]
@@ -83,7 +84,9 @@ struct BERTBody: Sendable {
         if try config.bool("is_encoder_decoder", default: false) {
             throw UnsupportedError("is_encoder_decoder: pairs of models can't be run")
         }
-        if let heads = config.json["pruned_heads"]?.object, !heads.isEmpty { throw UnsupportedError("pruned_heads: pruned models can't be run") }
+        if let heads = config.json["pruned_heads"]?.object, !heads.isEmpty {
+            throw UnsupportedError("pruned_heads: pruned models can't be run")
+        }
         try checkHeads()
     }
 

@@ -157,14 +157,25 @@ struct BERTBody: Sendable {
 
     /// x = LayerNorm(x + attention(x)); x = LayerNorm(x + feedForward(x)).
     func layer(_ b: inout TransformerBuilder, _ input: ValueID, _ prefix: String, mask: ValueID) throws -> ValueID {
+        try layer(&b, input, prefix) { b, query, key, value in
+            let bias = positions == .absolute ? nil : try distanceBias(&b, prefix, query, key, scale: scale)
+            return try b.attention(query, key, value, heads: headCount, pattern: pattern, scale: scale, keyMask: mask, bias: bias)
+        }
+    }
+
+    /// What scores are multiplied by: 1 / sqrt(size of a head).
+    var scale: Double { 1 / Double(hiddenSize / headCount).squareRoot() }
+
+    /// - Parameter attend: the context, [batch, sequence, hidden], from query, key and value of the same shape.
+    func layer(
+        _ b: inout TransformerBuilder, _ input: ValueID, _ prefix: String,
+        attend: (inout TransformerBuilder, ValueID, ValueID, ValueID) throws -> ValueID
+    ) throws -> ValueID {
         let x = try b.layer("\(prefix).attention", "self-attention") { b in
             let query = try b.linear(input, "\(prefix).\(names.query)")
             let key = try b.linear(input, "\(prefix).\(names.key)")
             let value = try b.linear(input, "\(prefix).\(names.value)")
-            let scale = 1 / Double(hiddenSize / headCount).squareRoot()
-            let bias = positions == .absolute ? nil : try distanceBias(&b, prefix, query, key, scale: scale)
-            let context = try b.attention(
-                query, key, value, heads: headCount, pattern: pattern, scale: scale, keyMask: mask, bias: bias)
+            let context = try attend(&b, query, key, value)
             let output = try b.linear(context, "\(prefix).\(names.output)")
             return try b.layerNorm(b.add(output, input), "\(prefix).\(names.attentionNorm)", epsilon: epsilon)
         }

@@ -143,9 +143,10 @@ struct TransformerBuilder {
     ///   - bias: broadcastable to [batch, heads, queries, keys].
     mutating func attention(
         _ query: ValueID, _ key: ValueID, _ value: ValueID, heads: Int, pattern: AttentionPattern = .full, scale: Double,
-        keyMask: ValueID? = nil, bias: ValueID? = nil
+        keyMask: ValueID? = nil, bias: ValueID? = nil, unattended: Attention.Unattended = .uniform
     ) throws -> ValueID {
-        let attention = Attention(pattern: pattern, scale: scale, hasKeyMask: keyMask != nil, hasBias: bias != nil)
+        let attention = Attention(
+            pattern: pattern, scale: scale, hasKeyMask: keyMask != nil, hasBias: bias != nil, unattended: unattended)
         let parts = [try splitHeads(query, heads), try splitHeads(key, heads), try splitHeads(value, heads)]
         return try joinHeads(graph.append(.composite(.attention(attention)), parts + [keyMask, bias].compactMap { $0 }))
     }

@@ -34,6 +34,11 @@ struct TransformerConfig: Hashable, Sendable {
         className = named.map { $0.hasPrefix("TF") ? String($0.dropFirst(2)) : $0.hasPrefix("Flax") ? String($0.dropFirst(4)) : $0 }
     }
 
+    /// The first number of the transformers version that wrote it; 4 where none is named.
+    var writerGeneration: Int {
+        json["transformers_version"]?.string.flatMap { Int($0.prefix { $0 != "." }) } ?? 4
+    }
+
     /// Whether the key is there and not null.
     func has(_ key: String) -> Bool { json[key].map { !$0.isNull } ?? false }
 

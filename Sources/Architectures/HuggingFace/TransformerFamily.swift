@@ -36,6 +36,8 @@ protocol TransformerFamily: Sendable {
     var tensorFlowLayers: [TensorFlowLayer] { get }
     /// What stands before the paths of some variables instead of the model's own scope, by how the paths begin (T5's `shared`).
     var tensorFlowScopes: [(prefix: String, scope: String)] { get }
+    /// Why the TensorFlow class computes something else from the same configuration and weights; nil where it doesn't.
+    var tensorFlowObstacle: String? { get }
     var inputs: [InputDescription] { get }
     var probeSizes: [String: Int] { get }
     /// Lines for people on what the file leaves open.
@@ -71,6 +73,7 @@ extension TransformerFamily {
     var ties: [Checkpoint.Tie] { [] }
     var probeSizes: [String: Int] { [:] }
     var tensorFlowScopes: [(prefix: String, scope: String)] { [] }
+    var tensorFlowObstacle: String? { nil }
     func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] { [] }
 
     /// One for each first component of a path.

@@ -42,6 +42,7 @@ extension TransformerModel {
         {
             throw UnsupportedError("TensorFlow's classes of transformers don't know the activation \"\(name)\"")
         }
+        if let obstacle = family.tensorFlowObstacle { throw UnsupportedError(obstacle) }
         try confirmAliases()
         let tensors = Dictionary(parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         let primary = Dictionary(

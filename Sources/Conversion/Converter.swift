@@ -63,8 +63,12 @@ private struct OutputContent {
             settleDocuments()
         }
         if let format = Registry.format(named: place.kind.formatName) {
+            // In a directory, documents are files of their own.
+            let documents = place.isDirectory ? lowered.checkpoint.documents : []
+            if place.isDirectory { lowered.checkpoint.documents = [] }
             let fitted = format.fitted(lowered.checkpoint)
             lowered.checkpoint = fitted.checkpoint
+            lowered.checkpoint.documents += documents
             lowered.notes += fitted.notes
         }
         notes = lowered.notes + notes

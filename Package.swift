@@ -91,7 +91,9 @@ let package = Package(
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
         .testTarget(
             name: "ArchitecturesTests",
-            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
+            dependencies: [
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Architectures", "Executor", "Conversion", "TestSupport",
+            ]),
         .testTarget(name: "ExecutorTests", dependencies: ["ByteIO", "ModelIR", "Executor", "CKernels", "TestSupport"]),
         .testTarget(
             name: "ConversionTests",

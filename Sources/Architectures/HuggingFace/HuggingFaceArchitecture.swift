@@ -11,7 +11,7 @@ public enum HuggingFaceArchitecture: Architecture {
 
     /// All families: the list to add to.
     static let families: [any TransformerFamily.Type] = [
-        BERT.self,
+        BERT.self, RoBERTa.self, DistilBERT.self, ELECTRA.self, ALBERT.self,
         GPT2.self, GPTNeo.self, SparseTransformer.self, T5.self, MT5.self, UMT5.self,
     ]
 

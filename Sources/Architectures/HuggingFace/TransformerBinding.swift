@@ -64,11 +64,11 @@ struct TransformerBinding: Sendable {
             parameters.append(Parameter(name: name, tensor: restored, source: source))
         }
         guard missing.isEmpty else {
-            throw transformerError("missing-weight", expected: "the weights \(missing.joined(separator: ", "))", found: "none of them")
+            throw transformerError("missing-weight", expected: "the weights \(listed(missing, ", "))", found: "none of them")
         }
         guard wrong.isEmpty else {
             throw transformerError(
-                "weight-shape-mismatch", expected: "the shapes that the configuration states", found: wrong.joined(separator: "; "))
+                "weight-shape-mismatch", expected: "the shapes that the configuration states", found: listed(wrong, "; "))
         }
         let type = type(of: family)
         var buffers = 0
@@ -91,10 +91,16 @@ struct TransformerBinding: Sendable {
         switch convention {
         case .tensorflow: return row.tensorFlow?.paths ?? []
         case .pytorch:
-            let names = [row.name] + row.legacyNames
+            let names = [row.pytorchName ?? row.name] + row.legacyNames
             guard row.isBase, !family.table.base.isEmpty else { return names }
             let prefixed = names.map { "\(family.table.base).\($0)" }
             return family.isBaseClass ? names + prefixed : prefixed + names
         }
     }
+}
+
+/// Names for a message of one line.
+private func listed(_ names: [String], _ separator: String) -> String {
+    let shown = names.prefix(12).joined(separator: separator)
+    return names.count > 12 ? "\(shown) and \(names.count - 12) more" : shown
 }

@@ -113,8 +113,9 @@ struct TransformerBuilder {
         try graph.append(.compare(.notEqual), [integers, graph.scalar(0, .i64)])
     }
 
-    /// Elements of the axis `axis`, which goes away.
+    /// Elements of the axis `axis`, which goes away; from the end where `position` is -1.
     mutating func index(_ x: ValueID, axis: Int, at position: Int) throws -> ValueID {
+        if position >= 0 { return try graph.append(.gather(axis: axis), [x, graph.scalar(Double(position), .i64)]) }
         var ranges = [SliceRange](repeating: SliceRange(), count: shape(x).rank)
         ranges[axis] = SliceRange(position, position == -1 ? nil : position + 1)
         let slice = try graph.append(.slice(ranges), [x])

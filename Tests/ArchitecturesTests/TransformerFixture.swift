@@ -98,7 +98,8 @@ struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
             let width = y.count / rows
             let isToken =
                 rows == mask.count
-                ? values.map { $0 != 0 } : (0..<rows).map { row in values[row * mask.shape[1]..<(row + 1) * mask.shape[1]].contains { $0 != 0 } }
+                ? values.map { $0 != 0 }
+                : (0..<rows).map { row in values[row * mask.shape[1]..<(row + 1) * mask.shape[1]].contains { $0 != 0 } }
             counts = isToken.flatMap { [Bool](repeating: $0, count: width) }
         }
         var worst = 0.0

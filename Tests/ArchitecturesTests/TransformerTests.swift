@@ -75,7 +75,10 @@ import Testing
         let names = try #require(try JSONValue.parse(Fixtures.bytes("transformers/tf_names.json")).object)
         var checked = 0
         for member in names.members {
-            guard let fixture = TransformerFixture.models.first(where: { $0.className == member.key && $0.name == member.value["case"]?.string }),
+            guard
+                let fixture = TransformerFixture.models.first(where: {
+                    $0.className == member.key && $0.name == member.value["case"]?.string
+                }),
                 let layers = member.value["layers"]?.array
             else { continue }
             let written = try fixture.model().lower(to: .tensorflow).checkpoint

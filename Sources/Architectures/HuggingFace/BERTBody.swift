@@ -55,7 +55,8 @@ struct BERTBody: Sendable {
     ]
     static let inertKeys: Set<String> = [
         "pad_token_id", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
-        "directionality", "pruned_heads", "tie_encoder_decoder", "decoder_start_token_id", "unk_token_id", "attention_type", "net_structure_type",
+        "directionality", "pruned_heads", "tie_encoder_decoder", "decoder_start_token_id", "unk_token_id", "attention_type",
+        "net_structure_type",
         "down_scale_factor", "gap_size", "num_memory_blocks", "classifier_dropout_prob", "layers_to_keep", "model_max_length",
         "vocab_file", "language", "name", "output_past",
     ]
@@ -83,7 +84,9 @@ struct BERTBody: Sendable {
         if try config.bool("is_encoder_decoder", default: false) {
             throw UnsupportedError("is_encoder_decoder: pairs of models can't be run")
         }
-        if let heads = config.json["pruned_heads"]?.object, !heads.isEmpty { throw UnsupportedError("pruned_heads: pruned models can't be run") }
+        if let heads = config.json["pruned_heads"]?.object, !heads.isEmpty {
+            throw UnsupportedError("pruned_heads: pruned models can't be run")
+        }
         try checkHeads()
     }
 
@@ -154,14 +157,25 @@ struct BERTBody: Sendable {
 
     /// x = LayerNorm(x + attention(x)); x = LayerNorm(x + feedForward(x)).
     func layer(_ b: inout TransformerBuilder, _ input: ValueID, _ prefix: String, mask: ValueID) throws -> ValueID {
+        try layer(&b, input, prefix) { b, query, key, value in
+            let bias = positions == .absolute ? nil : try distanceBias(&b, prefix, query, key, scale: scale)
+            return try b.attention(query, key, value, heads: headCount, pattern: pattern, scale: scale, keyMask: mask, bias: bias)
+        }
+    }
+
+    /// What scores are multiplied by: 1 / sqrt(size of a head).
+    var scale: Double { 1 / Double(hiddenSize / headCount).squareRoot() }
+
+    /// - Parameter attend: the context, [batch, sequence, hidden], from query, key and value of the same shape.
+    func layer(
+        _ b: inout TransformerBuilder, _ input: ValueID, _ prefix: String,
+        attend: (inout TransformerBuilder, ValueID, ValueID, ValueID) throws -> ValueID
+    ) throws -> ValueID {
         let x = try b.layer("\(prefix).attention", "self-attention") { b in
             let query = try b.linear(input, "\(prefix).\(names.query)")
             let key = try b.linear(input, "\(prefix).\(names.key)")
             let value = try b.linear(input, "\(prefix).\(names.value)")
-            let scale = 1 / Double(hiddenSize / headCount).squareRoot()
-            let bias = positions == .absolute ? nil : try distanceBias(&b, prefix, query, key, scale: scale)
-            let context = try b.attention(
-                query, key, value, heads: headCount, pattern: pattern, scale: scale, keyMask: mask, bias: bias)
+            let context = try attend(&b, query, key, value)
             let output = try b.linear(context, "\(prefix).\(names.output)")
             return try b.layerNorm(b.add(output, input), "\(prefix).\(names.attentionNorm)", epsilon: epsilon)
         }

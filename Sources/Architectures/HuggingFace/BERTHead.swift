@@ -80,7 +80,10 @@ extension BERTRelative {
 
     // MARK: - Inputs
 
-    var inputs: [InputDescription] {
+    var inputs: [InputDescription] { encoderInputs }
+
+    /// What every encoder takes.
+    var encoderInputs: [InputDescription] {
         var inputs = [
             InputDescription("input_ids", .tokens(vocabulary: body.vocabularySize, padding: body.padding)),
             InputDescription("attention_mask", .mask(of: "input_ids"), isOptional: true),
@@ -94,19 +97,20 @@ extension BERTRelative {
 
     /// [batch, sequence]; with several choices [batch, choices, sequence], which the model takes as a batch of batch * choices.
     func addInputs(_ b: inout TransformerBuilder) throws -> BERTBody.Inputs {
-        let flat: Shape = [.symbol("batch") * .symbol("choices"), .symbol("sequence")]
-        func input(_ b: inout TransformerBuilder, _ name: String) throws -> ValueID {
-            guard head == .multipleChoice else { return try b.input(name) }
-            let value = try b.input(name, [.symbol("batch"), .symbol("choices"), .symbol("sequence")])
-            return try b.graph.append(.reshape(flat), [value])
-        }
-        let tokens = try input(&b, "input_ids")
-        let mask = try input(&b, "attention_mask")
+        let tokens = try addInput(&b, "input_ids")
+        let mask = try addInput(&b, "attention_mask")
         var inputs = BERTBody.Inputs(tokens: tokens, mask: mask)
-        if body.typeCount > 0 { inputs.types = try input(&b, "token_type_ids") }
-        if body.positions == .absolute { inputs.positions = try input(&b, "position_ids") }
+        if body.typeCount > 0 { inputs.types = try addInput(&b, "token_type_ids") }
+        if body.positions == .absolute { inputs.positions = try addInput(&b, "position_ids") }
         inputs.mask = try b.mask(mask)
         return inputs
+    }
+
+    /// One input, [batch, sequence], whatever the number of choices.
+    func addInput(_ b: inout TransformerBuilder, _ name: String) throws -> ValueID {
+        guard head == .multipleChoice else { return try b.input(name) }
+        let value = try b.input(name, [.symbol("batch"), .symbol("choices"), .symbol("sequence")])
+        return try b.graph.append(.reshape([.symbol("batch") * .symbol("choices"), .symbol("sequence")]), [value])
     }
 
     // MARK: - Heads

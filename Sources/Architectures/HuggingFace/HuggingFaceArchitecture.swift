@@ -12,7 +12,8 @@ public enum HuggingFaceArchitecture: Architecture {
     /// All families: the list to add to.
     static let families: [any TransformerFamily.Type] = [
         BERT.self, RoBERTa.self, DistilBERT.self, ELECTRA.self, ALBERT.self,
-        GPT2.self, GPTNeo.self, SparseTransformer.self, T5.self, MT5.self, UMT5.self,
+        GPT2.self, T5.self, MT5.self, UMT5.self,
+        Longformer.self, SparseTransformer.self, GPTNeo.self,
     ]
 
     public static func lift(_ checkpoint: Checkpoint) throws -> (any Model)? {

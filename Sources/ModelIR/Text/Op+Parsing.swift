@@ -71,6 +71,8 @@ extension Composite {
         case "lstm": self = .recurrence(try Recurrence(.lstm, &attributes))
         case "gru": self = .recurrence(try Recurrence(.gru(resetAfter: try attributes.flag("reset_after")), &attributes))
         case "attention": self = .attention(try Attention(&attributes))
+        case "longformer_attention":
+            self = .longformerAttention(LongformerAttention(window: try attributes.int("window"), scale: try attributes.number("scale")))
         default: return nil
         }
     }

@@ -60,11 +60,11 @@ struct TransformerTable: Sendable {
         add(row)
     }
 
-    /// Scale `weight` and offset `bias`; `gamma` and `beta` in TensorFlow and in the oldest PyTorch files.
-    mutating func layerNorm(_ name: String, _ size: Int) {
+    /// Scale `weight` and offset `bias`; `gamma` and `beta` in TensorFlow and, of models that are that old, in the oldest PyTorch files.
+    mutating func layerNorm(_ name: String, _ size: Int, hasLegacyNames: Bool = true) {
         for (leaf, old) in [("weight", "gamma"), ("bias", "beta")] {
             var row = parameter("\(name).\(leaf)", [size], tensorFlow: old, .same)
-            row.legacyNames = ["\(name).\(old)"]
+            if hasLegacyNames { row.legacyNames = ["\(name).\(old)"] }
             add(row)
         }
     }

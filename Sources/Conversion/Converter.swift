@@ -28,12 +28,14 @@ public struct ConversionOptions: Sendable {
     public var replacesExisting: Bool
     public var isStrict: Bool
     public var configuration: String?
+    /// What bare weights leave open, settled.
+    public var choices: [String: String]
     public var verification: VerificationOptions
 
     public init(
         to: String? = nil, naming: Naming = .standard, optimizer: OptimizerPolicy? = nil, level: Int? = nil,
         threadCount: Int = ExecutionOptions.processorCount, verifies: Bool = true, replacesExisting: Bool = false, isStrict: Bool = false,
-        configuration: String? = nil, verification: VerificationOptions = VerificationOptions()
+        configuration: String? = nil, choices: [String: String] = [:], verification: VerificationOptions = VerificationOptions()
     ) {
         self.to = to
         self.naming = naming
@@ -44,6 +46,7 @@ public struct ConversionOptions: Sendable {
         self.replacesExisting = replacesExisting
         self.isStrict = isStrict
         self.configuration = configuration
+        self.choices = choices
         self.verification = verification
     }
 }
@@ -99,7 +102,7 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
             "can't tell a format from the name \(splitPath(outputPath).name); --to takes one of "
                 + OutputKind.allCases.map(\.rawValue).joined(separator: ", "))
     }
-    let source = try ModelFile.open(path, configuration: options.configuration)
+    let source = try ModelFile.open(path, configuration: options.configuration, choices: options.choices)
     if options.isStrict, let model = source.model, !model.report.unknownKeys.isEmpty {
         throw UnsupportedError("configuration keys that Ingot doesn't know (--strict)", items: model.report.unknownKeys)
     }
@@ -112,7 +115,7 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
         lowered.checkpoint, to: output, options: WriteOptions(level: options.level, threadCount: options.threadCount))
 
     var report = ConversionReport(
-        sourcePath: source.path, outputPath: outputPath, outputKind: kind, sourceByteCount: source.region.count,
+        sourcePath: source.path, outputPath: outputPath, outputKind: kind, sourceByteCount: source.byteCount,
         outputByteCount: Int(try output.size()), notes: source.notes + lowered.notes + conversion.notes, verification: nil,
         fingerprint: conversion.fingerprint ?? "")
     if options.verifies {

@@ -69,7 +69,7 @@ public struct Inspection: Sendable {
     /// - Parameter withStatistics: reads every tensor.
     public init(_ file: ModelFile, withStatistics: Bool = false) throws {
         path = file.path
-        fileByteCount = file.region.count
+        fileByteCount = file.byteCount
         format = file.format.name
         formatDetail = file.checkpoint.formatDetail
         notes = file.notes

@@ -2,6 +2,7 @@ import Architectures
 import ByteIO
 import FormatKit
 import Glibc
+import HDF5Format
 import JSON
 import ModelIR
 
@@ -9,20 +10,26 @@ import ModelIR
 public struct ModelFile: Sendable {
     /// The weights' file.
     public let path: String
-    public let region: ByteRegion
+    /// The file's bytes, or those of its shards.
+    public let regions: [ByteRegion]
     public let format: any ModelFormat.Type
     public let checkpoint: Checkpoint
     /// nil where no architecture recognises the checkpoint.
     public let model: (any Model)?
     /// Lines for people: what was found beside, what was taken.
     public let notes: [String]
+    /// Why no configuration follows from bare weights.
+    let inferenceObstacle: UnsupportedError?
 
     /// Opens a file, or the one recognised weights file of a directory.
     /// - Parameters:
     ///   - path: the MODEL of the command line.
     ///   - configuration: a configuration for weights that carry none; otherwise `config.json` of the directory or the file's basename with `.json` is taken.
+    ///   - choices: what the user settles of bare weights, by key or by layer and key (`KerasArchitecture.inferredConfiguration`).
     /// - Throws: `FileError` (input), `FormatError` with the path, `UnsupportedError`.
-    public static func open(_ path: String, configuration: String? = nil, limits: Limits = Limits()) throws -> ModelFile {
+    public static func open(_ path: String, configuration: String? = nil, choices: [String: String] = [:], limits: Limits = Limits()) throws
+        -> ModelFile
+    {
         var notes: [String] = []
         var file = path
         var isDirectory = false
@@ -32,6 +39,12 @@ public struct ModelFile: Sendable {
             isDirectory = true
             file = try weightsFile(in: path, notes: &notes)
         }
+        if KerasShards.isIndex(file) {
+            let shards = try KerasShards(index: file, limits: limits)
+            return try complete(
+                shards.checkpoint, file: file, regions: shards.regions, format: HDF5Format.self, configuration: configuration,
+                choices: choices, isDirectory: isDirectory, notes: notes)
+        }
         let region = try ByteRegion(path: file)
         guard let format = Registry.formats.first(where: { $0.matches(region) }) else {
             throw FormatError(
@@ -39,30 +52,70 @@ public struct ModelFile: Sendable {
                 expected: "one of \(Registry.formats.map { $0.name }.joined(separator: ", "))", found: "bytes of no format that Ingot reads"
             )
         }
+        let checkpoint: Checkpoint
         do {
-            var checkpoint = try format.open(region, limits: limits)
+            checkpoint = try format.open(region, limits: limits)
+        } catch let error as FormatError {
+            throw error.inFile(file)
+        }
+        return try complete(
+            checkpoint, file: file, regions: [region], format: format, configuration: configuration, choices: choices, isDirectory: isDirectory,
+            notes: notes)
+    }
+
+    /// Finds the configuration of what was read, and the model in it.
+    private static func complete(
+        _ read: Checkpoint, file: String, regions: [ByteRegion], format: any ModelFormat.Type, configuration: String?,
+        choices: [String: String], isDirectory: Bool, notes: [String]
+    ) throws -> ModelFile {
+        var checkpoint = read
+        var notes = notes
+        do {
             let beside = try configurationBeside(file, explicit: configuration, inDirectory: isDirectory, checkpoint: checkpoint)
             if let beside {
                 checkpoint.documents.removeAll { $0.name == "config.json" }
                 checkpoint.documents.append(Checkpoint.Document(name: "config.json", bytes: try ByteRegion(path: beside).bytes()))
                 notes.append("configuration: \(beside)")
             }
+            var model = try lift(checkpoint)
+            var obstacle: UnsupportedError?
+            if model == nil {
+                do {
+                    (model, checkpoint) = try inferred(checkpoint, choices: choices)
+                } catch let error as UnsupportedError {
+                    obstacle = error
+                }
+            } else if !choices.isEmpty {
+                notes.append("--assume has no effect: the file has a configuration")
+            }
             return ModelFile(
-                path: file, region: region, format: format, checkpoint: checkpoint, model: try lift(checkpoint), notes: notes)
+                path: file, regions: regions, format: format, checkpoint: checkpoint, model: model, notes: notes, inferenceObstacle: obstacle)
         } catch let error as FormatError {
             throw error.inFile(file)
         }
     }
 
     init(
-        path: String, region: ByteRegion, format: any ModelFormat.Type, checkpoint: Checkpoint, model: (any Model)?, notes: [String]
+        path: String, regions: [ByteRegion], format: any ModelFormat.Type, checkpoint: Checkpoint, model: (any Model)?, notes: [String],
+        inferenceObstacle: UnsupportedError? = nil
     ) {
         self.path = path
-        self.region = region
+        self.regions = regions
         self.format = format
         self.checkpoint = checkpoint
         self.model = model
         self.notes = notes
+        self.inferenceObstacle = inferenceObstacle
+    }
+
+    /// A model of bare weights, with the configuration that follows from them among the documents.
+    private static func inferred(_ checkpoint: Checkpoint, choices: [String: String]) throws -> ((any Model)?, Checkpoint) {
+        guard checkpoint.document("config.json") == nil,
+            let configuration = try KerasArchitecture.inferredConfiguration(for: checkpoint, choices: choices)
+        else { return (nil, checkpoint) }
+        var complete = checkpoint
+        complete.documents.append(Checkpoint.Document(name: "config.json", bytes: configuration))
+        return (try lift(complete), complete)
     }
 
     /// The model in a checkpoint, by the first architecture that recognises it.
@@ -79,11 +132,16 @@ public struct ModelFile: Sendable {
     @discardableResult
     public func checkStorage(limits: Limits = Limits()) throws -> [String] {
         do {
-            return try format.check(region, limits: limits)
+            var lines: [String] = []
+            for region in regions { lines += try format.check(region, limits: limits).filter { !lines.contains($0) } }
+            return lines
         } catch let error as FormatError {
             throw error.inFile(path)
         }
     }
+
+    /// Size of all its files, in bytes.
+    public var byteCount: Int { regions.reduce(0) { $0 + $1.count } }
 
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
@@ -95,12 +153,14 @@ public struct ModelFile: Sendable {
     /// For weights that some architecture would recognise if their configuration were there.
     var missingConfigurationHint: String? {
         guard checkpoint.attributes.strings("layer_names") != nil || checkpoint.group("layers") != nil else { return nil }
-        return "these are Keras weights without a configuration: give it by --config FILE, as config.json beside them in a directory, "
+        let reason = inferenceObstacle.map { "\($0.description); " } ?? ""
+        return reason
+            + "these are Keras weights without a configuration: give it by --config FILE, as config.json beside them in a directory, "
             + "or under the weights' name with .json"
     }
 
     /// Preference among several weights files of a directory.
-    private static let preference = [".safetensors", ".bin", "tf_model.h5", ".keras", ".h5", ".hdf5", ".ingot"]
+    private static let preference = [".safetensors", ".bin", "tf_model.h5", ".keras", ".weights.json", ".h5", ".hdf5", ".ingot"]
 
     private static func weightsFile(in directory: String, notes: inout [String]) throws -> String {
         let names = try directoryEntries(directory)
@@ -110,7 +170,9 @@ public struct ModelFile: Sendable {
             let path = "\(directory)/\(name)"
             var status = stat()
             guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
-            if let region = try? ByteRegion(path: path), Registry.formats.contains(where: { $0.matches(region) }) {
+            if KerasShards.isIndex(name) {
+                found.append((rank, path))
+            } else if let region = try? ByteRegion(path: path), Registry.formats.contains(where: { $0.matches(region) }) {
                 found.append((rank, path))
             }
         }
@@ -151,7 +213,7 @@ public struct ModelFile: Sendable {
         guard checkpoint.attributes["model_config"] == nil, checkpoint.document("config.json") == nil else { return nil }
         let (directory, name) = splitPath(file)
         var candidates: [String] = []
-        for suffix in [".weights.h5", ".h5", ".hdf5", ".ingot"] where name.hasSuffix(suffix) {
+        for suffix in [".weights.h5", ".weights.json", ".h5", ".hdf5", ".ingot"] where name.hasSuffix(suffix) {
             candidates.append("\(directory)/\(name.dropLast(suffix.count)).json")
         }
         if inDirectory { candidates.append("\(directory)/config.json") }

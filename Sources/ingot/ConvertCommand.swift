@@ -62,7 +62,7 @@ struct ConvertCommand: ParsableCommand, ModelCommand {
     func run() throws {
         let options = ConversionOptions(
             to: to?.rawValue, naming: naming, optimizer: optimizer, level: level, threadCount: threads, verifies: !noVerify,
-            replacesExisting: force, isStrict: strict, configuration: modelOptions.config,
+            replacesExisting: force, isStrict: strict, configuration: modelOptions.config, choices: modelOptions.choices,
             verification: VerificationOptions(threadCount: threads, maxDrift: maxDrift))
         do {
             report(try convert(model, to: output, options: options))

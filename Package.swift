@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "ModelIR", dependencies: ["ByteIO"]),
         .target(name: "FormatKit", dependencies: ["ByteIO", "JSON", "ModelIR"]),
         .target(name: "Containers", dependencies: ["ByteIO", "ModelIR", "CZlib"]),
-        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CZlib"]),
+        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CZlib", "CZstd"]),
 
         // Formats: one folder each.
         .target(
@@ -47,6 +47,10 @@ let package = Package(
             name: "SafetensorsFormat", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"], path: "Formats/Safetensors",
             exclude: ["SPEC.md"]),
 
+        .target(
+            name: "PyTorchFormat", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers"], path: "Formats/PyTorch",
+            exclude: ["SPEC.md"]),
+
         // Names and wiring; mathematics; the work itself.
         .target(name: "Architectures", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"]),
         .target(name: "Executor", dependencies: ["ByteIO", "ModelIR", "CKernels", "COneDNN"]),
@@ -54,12 +58,12 @@ let package = Package(
             name: "Conversion",
             dependencies: [
                 "ByteIO", "Digests", "JSON", "ModelIR", "FormatKit", "Containers", "HDF5Format", "KerasFormat", "IngotFormat",
-                "SafetensorsFormat", "Architectures", "Executor",
+                "SafetensorsFormat", "PyTorchFormat", "Architectures", "Executor",
             ]),
         .executableTarget(
             name: "ingot",
             dependencies: [
-                "ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Executor", "Conversion",
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Architectures", "Executor", "Conversion",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -79,6 +83,9 @@ let package = Package(
         .testTarget(
             name: "SafetensorsFormatTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "SafetensorsFormat", "TestSupport"]),
+        .testTarget(
+            name: "PyTorchFormatTests",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "PyTorchFormat", "TestSupport"]),
         .testTarget(
             name: "FormatContractTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),

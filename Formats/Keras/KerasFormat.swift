@@ -62,7 +62,7 @@ public enum KerasFormat: ModelFormat {
     /// Where the HDF5 file lies: in the archive itself, or in memory if it was deflated.
     private static func region(of weights: ZipArchive.Entry, in archive: ZipArchive, limits: Limits) throws -> ByteRegion {
         if let stored = weights.storedRegion { return stored }
-        let bytes = try underRule("K6") { try archive.bytes(of: weights, limit: limits.expansionFloor) }
+        let bytes = try underRule("K6") { try archive.bytes(of: weights, limit: 4 << 30) }
         return ByteRegion(bytes: bytes, name: weights.name)
     }
 

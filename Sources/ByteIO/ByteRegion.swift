@@ -17,9 +17,14 @@ public final class ByteStore: Sendable {
 
     /// Opens and maps a regular file, read only.
     /// - Throws: `FileError` of kind `input` if it can't be opened, is no regular file, or can't be mapped.
-    public init(path: String) throws {
+    public convenience init(path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError.last(.input, path: path, doing: "can't open") }
+        try self.init(descriptor: descriptor, path: path)
+    }
+
+    /// Maps a regular file that is open already, and closes it in the end, also where this throws.
+    public init(descriptor: Int32, path: String) throws {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             defer { close(descriptor) }

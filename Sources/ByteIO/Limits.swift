@@ -18,7 +18,7 @@ public struct Limits: Hashable, Sendable {
     /// Dimensions of a tensor.
     public var rank = 32
     /// A file that declares more tensor bytes than this, and more than `expansionFactor` times what it stores, is a bomb.
-    public var expansionFloor: UInt64 = 4 << 30
+    public var expansionFloor: UInt64 = 512 << 20
     /// See `expansionFloor`.
     public var expansionFactor: UInt64 = 1_000
     /// Layers of a model, nodes of a graph.

@@ -1,7 +1,7 @@
 import ModelIR
 
 /// A named, typed value on a group or tensor.
-public struct Attribute: Hashable, Sendable, Codable {
+public struct Attribute: Hashable, Sendable {
     public var name: String
     public var value: AttributeValue
 
@@ -12,24 +12,24 @@ public struct Attribute: Hashable, Sendable, Codable {
 }
 
 /// The value of an attribute, in everything that its writer chose: scalar or array, fixed or variable strings, ASCII or UTF-8.
-public enum AttributeValue: Hashable, Sendable, Codable {
+public enum AttributeValue: Hashable, Sendable {
     case strings(Strings)
     case numbers(Numbers)
     /// No elements and no shape (HDF5's null dataspace), of numbers of this dtype; nil for strings.
     case null(DType?)
 
-    public struct Strings: Hashable, Sendable, Codable {
-        public enum Storage: Hashable, Sendable, Codable {
+    public struct Strings: Hashable, Sendable {
+        public enum Storage: Hashable, Sendable {
             case variable
             /// Bytes a string takes in the file, and how shorter ones are filled.
             case fixed(byteCount: Int, padding: Padding)
         }
 
-        public enum Padding: String, Hashable, Sendable, Codable {
+        public enum Padding: String, Hashable, Sendable {
             case nullTerminated, nullPadded, spacePadded
         }
 
-        public enum Charset: String, Hashable, Sendable, Codable {
+        public enum Charset: String, Hashable, Sendable {
             case ascii, utf8
         }
 
@@ -48,7 +48,7 @@ public enum AttributeValue: Hashable, Sendable, Codable {
         }
     }
 
-    public struct Numbers: Hashable, Sendable, Codable {
+    public struct Numbers: Hashable, Sendable {
         public var dtype: DType
         /// Empty for a scalar.
         public var shape: [Int]

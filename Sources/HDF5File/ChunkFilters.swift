@@ -1,5 +1,6 @@
 import ByteIO
 import CZlib
+import CZstd
 
 /// Undoes a chunk's filters, in bounded memory: what comes out is never larger than the chunk.
 struct ChunkFilters: Sendable {
@@ -13,15 +14,15 @@ struct ChunkFilters: Sendable {
     private static let shuffle = 2
     private static let fletcher32 = 3
     private static let lzf = 32_000
+    private static let zstd = 32_015
 
-    /// - Parameter byLibrary: libhdf5 will undo them, which knows nothing of lzf.
-    /// - Throws: `FormatError` `unknown-filter` if one of the filters is none of deflate, shuffle, fletcher32 and lzf.
-    func checkKnown(byLibrary: Bool = false) throws {
-        let known = [Self.deflate, Self.shuffle, Self.fletcher32] + (byLibrary ? [] : [Self.lzf])
+    /// - Throws: `FormatError` `unknown-filter` if one of the filters is none of deflate, shuffle, fletcher32, lzf and zstd.
+    func checkKnown() throws {
+        let known = [Self.deflate, Self.shuffle, Self.fletcher32, Self.lzf, Self.zstd]
         for filter in filters where !known.contains(filter.identifier) {
             let name = filter.name.isEmpty ? "" : " (\(filter.name))"
             throw HDF5Error.make(
-                "unknown-filter", "H13", expected: "deflate, shuffle, fletcher32 or lzf",
+                "unknown-filter", "H13", expected: "deflate, shuffle, fletcher32, lzf or zstd",
                 found: "filter \(filter.identifier)\(name) on \(path)")
         }
     }
@@ -33,6 +34,7 @@ struct ChunkFilters: Sendable {
         for number in filters.indices.reversed() where number >= 32 || mask & (1 << UInt32(number)) == 0 {
             switch filters[number].identifier {
             case Self.deflate: bytes = try inflated(bytes, limit: limit(before: number, mask: mask))
+            case Self.zstd: bytes = try zstdDecompressed(bytes, limit: limit(before: number, mask: mask))
             case Self.shuffle: bytes = unshuffled(bytes, elementSize: filters[number].values.first ?? 1)
             case Self.lzf:
                 guard let undone = lzfDecompressed(bytes, limit: limit(before: number, mask: mask)) else {
@@ -57,8 +59,9 @@ struct ChunkFilters: Sendable {
         var stream = z_stream()
         guard cz_inflate_init(&stream) == Z_OK else { throw HDF5Error.filterFailed(path, expected: "memory for zlib", found: "none") }
         defer { inflateEnd(&stream) }
-        // One byte more than allowed, so that a stream that is too long shows.
-        var result = [UInt8](repeating: 0, count: limit + 1)
+        // One byte more than allowed, so that a stream that is too long shows; and no more than deflate can make of what is there.
+        let most = bytes.count.multipliedReportingOverflow(by: 1_032)
+        var result = [UInt8](repeating: 0, count: most.overflow ? limit + 1 : min(limit, most.partialValue + 64) + 1)
         let (status, produced) = bytes.withUnsafeBytes { input in
             result.withUnsafeMutableBytes { output in
                 stream.next_in = UnsafeMutablePointer(mutating: input.bindMemory(to: UInt8.self).baseAddress)
@@ -85,6 +88,25 @@ struct ChunkFilters: Sendable {
         guard produced <= limit else { throw HDF5Error.chunkSize(path, expected: byteCount, found: "more") }
         guard status == Z_STREAM_END else { throw HDF5Error.filterFailed(path, expected: "a whole deflate stream", found: "other bytes") }
         result.removeLast(result.count - produced)
+        return result
+    }
+
+    private func zstdDecompressed(_ bytes: [UInt8], limit: Int) throws -> [UInt8] {
+        // What the frames say they hold, or at most; room is made only for what they can hold.
+        let bound = bytes.withUnsafeBytes { ZSTD_decompressBound($0.baseAddress, $0.count) }
+        guard bound <= UInt64(Int.max) else { throw HDF5Error.filterFailed(path, expected: "zstd frames", found: "other bytes") }
+        let size = min(limit, Int(bound)) + 1
+        let status: (count: Int, isError: Bool)
+        var result = [UInt8](repeating: 0, count: size)
+        status = bytes.withUnsafeBytes { input in
+            result.withUnsafeMutableBytes { output in
+                let count = ZSTD_decompress(output.baseAddress, output.count, input.baseAddress, input.count)
+                return ZSTD_isError(count) != 0 ? (0, true) : (count, false)
+            }
+        }
+        guard !status.isError else { throw HDF5Error.filterFailed(path, expected: "zstd frames within \(limit) bytes", found: "others") }
+        guard status.count <= limit else { throw HDF5Error.chunkSize(path, expected: byteCount, found: "more") }
+        result.removeLast(result.count - status.count)
         return result
     }
 

@@ -13,6 +13,14 @@ struct ChunkGrid: Hashable, Sendable {
         self.counts = zip(shape, chunk).map { ($0 - 1) / $1 + 1 }
     }
 
+    var count: Int { counts.reduce(1, *) }
+
+    /// Whether a chunk holds places outside the dataset.
+    func reachesPastEdge(_ index: Int) -> Bool {
+        let position = position(ofIndex: index)
+        return shape.indices.contains { (position[$0] + 1) * chunk[$0] > shape[$0] }
+    }
+
     /// Chunks of one band: all that share a range of rows (positions along the outermost dimension).
     var chunksPerBand: Int { counts.dropFirst().reduce(1, *) }
 

@@ -40,7 +40,7 @@ public enum HDF5Checkpoint {
                 if namesByObject[number] == nil { order.append(number) }
                 namesByObject[number, default: []].append(name)
                 if dataset.encoding == .bareOpaque { assumedCount += 1 }
-                let storage = try dataset.tensorStorage(in: region, address: object.address, path: named.path)
+                let storage = try dataset.tensorStorage(in: region, addressing: index.addressing, path: named.path)
                 checkpoint.tensors.append(
                     .init(
                         name: name, tensor: Tensor(dtype: dataset.dtype, shape: dataset.shape, storage: storage),

@@ -18,14 +18,19 @@ extension HDF5Index {
         }
     }
 
-    /// Walks the file once, reading its structure but no raw data (compact data apart, which lies in the structure).
-    ///
-    /// All of libhdf5's work on a file happens here, inside the call; nothing stays open.
+    /// Everything about a file but its raw data, made in another process; see `HDF5Isolation`.
     /// - Throws: `FormatError` with the rules of Formats/HDF5/SPEC.md.
     public static func build(region: ByteRegion, limits: Limits) throws -> HDF5Index {
-        guard let offset = superblockOffset(in: region) else {
-            throw missingSignature(region)
-        }
+        guard let offset = superblockOffset(in: region) else { throw missingSignature(region) }
+        _ = try superblockVersion(at: offset, in: region)
+        return try HDF5Isolation.index(of: region, limits: limits)
+    }
+
+    /// Walks the file once with libhdf5, reading its structure but no raw data (compact data apart, which lies in the structure).
+    ///
+    /// All of libhdf5's work on a file happens here, inside the call; nothing stays open.
+    static func parse(region: ByteRegion, limits: Limits) throws -> HDF5Index {
+        guard let offset = superblockOffset(in: region) else { throw missingSignature(region) }
         let version = try superblockVersion(at: offset, in: region)
         return try HDF5Image.with(region) { file in
             var walker = HDF5Walker(file: file.id, region: region, limits: limits)
@@ -83,13 +88,11 @@ struct HDF5Walker {
     let region: ByteRegion
     let limits: Limits
     var superblockVersion = 0
-    var userBlockByteCount: UInt64 = 0
+    var addressing = HDF5Addressing()
     /// Bytes of names, attributes, compact data and chunk tables so far.
     private var metadataByteCount: UInt64 = 0
     /// Bytes that all datasets say they have.
     private var declaredByteCount: UInt64 = 0
-    /// Steps that libhdf5's linear search for chunks has cost so far.
-    var chunkLookups = 0
 
     /// Where variable-length strings lie.
     var heap: HDF5GlobalHeap
@@ -130,16 +133,19 @@ struct HDF5Walker {
                 pending.append((address, path, next.depth + 1))
             }
         }
-        return HDF5Index(superblockVersion: superblockVersion, userBlockByteCount: userBlockByteCount, objects: objects)
+        return HDF5Index(superblockVersion: superblockVersion, addressing: addressing, objects: objects)
     }
 
     private mutating func readSuperblock() throws {
         let creation = try HDF5Handle(H5Fget_create_plist(file), "read the superblock")
         var size: hsize_t = 0
         try check(H5Pget_userblock(creation.id, &size), "read the superblock")
-        userBlockByteCount = UInt64(size)
-        try check(H5Pget_sizes(creation.id, &heap.addressByteCount, &heap.lengthByteCount), "read the superblock")
-        heap.baseAddress = userBlockByteCount
+        addressing.base = UInt64(size)
+        try check(H5Pget_sizes(creation.id, &addressing.addressByteCount, &addressing.lengthByteCount), "read the superblock")
+        guard (1...8).contains(addressing.addressByteCount), (1...8).contains(addressing.lengthByteCount) else {
+            throw HDF5Error.corrupt(found: "addresses of \(addressing.addressByteCount) bytes")
+        }
+        heap.addressing = addressing
     }
 
     private mutating func readObject(at address: UInt64, path: String) throws -> HDF5Index.Object {
@@ -161,9 +167,10 @@ struct HDF5Walker {
     /// Counts bytes that stay in memory for as long as the index does.
     mutating func addMetadata(_ count: UInt64) throws {
         let (sum, overflow) = metadataByteCount.addingReportingOverflow(count)
-        guard !overflow, sum <= UInt64(limits.metadataByteCount) else {
-            throw HDF5Error.make(
-                "metadata-too-large", "H12", expected: "at most \(limits.metadataByteCount) bytes of names and attributes", found: "more")
+        // Strings that share their bytes in the heap, a million times over, would make much of a small file.
+        let bound = min(UInt64(limits.metadataByteCount), 16 << 20 + 8 * UInt64(region.count))
+        guard !overflow, sum <= bound else {
+            throw HDF5Error.make("metadata-too-large", "H12", expected: "at most \(bound) bytes of names and attributes", found: "more")
         }
         metadataByteCount = sum
     }

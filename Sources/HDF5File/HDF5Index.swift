@@ -4,15 +4,15 @@ import ModelIR
 /// Everything that is needed to read an HDF5 file without libhdf5: objects, links, attributes, and where the elements lie.
 ///
 /// A pure value: it can be made in another process and sent over. Addresses are relative to the region it was made from.
-public struct HDF5Index: Hashable, Sendable, Codable {
+public struct HDF5Index: Hashable, Sendable {
     /// Version of the superblock, 0 to 3.
     public var superblockVersion: Int
-    /// Bytes before the superblock that belong to someone else; 0, 512, 1024, ...
-    public var userBlockByteCount: UInt64
+    /// How the file writes addresses, and where they count from: behind a user block of 0, 512, 1024, ... bytes.
+    public var addressing: HDF5Addressing
     /// Each object once, however many links lead to it; the root group first.
     public var objects: [Object]
 
-    public struct Object: Hashable, Sendable, Codable {
+    public struct Object: Hashable, Sendable {
         /// Where the object's header lies; tells objects apart.
         public var address: UInt64
         public var kind: Kind
@@ -22,12 +22,12 @@ public struct HDF5Index: Hashable, Sendable, Codable {
         public var opaqueAttributes: [OpaqueAttribute] = []
     }
 
-    public struct OpaqueAttribute: Hashable, Sendable, Codable {
+    public struct OpaqueAttribute: Hashable, Sendable {
         public var name: String
         public var description: String
     }
 
-    public enum Kind: Hashable, Sendable, Codable {
+    public enum Kind: Hashable, Sendable {
         /// A group's links, sorted by name.
         case group([Link])
         case dataset(Dataset)
@@ -35,11 +35,11 @@ public struct HDF5Index: Hashable, Sendable, Codable {
         case opaque(String)
     }
 
-    public struct Link: Hashable, Sendable, Codable {
+    public struct Link: Hashable, Sendable {
         public var name: String
         public var target: Target
 
-        public enum Target: Hashable, Sendable, Codable {
+        public enum Target: Hashable, Sendable {
             /// Address of the object.
             case hard(UInt64)
             /// A path as stored, absolute or relative to the group.
@@ -48,7 +48,7 @@ public struct HDF5Index: Hashable, Sendable, Codable {
     }
 
     /// A dataset of numbers.
-    public struct Dataset: Hashable, Sendable, Codable {
+    public struct Dataset: Hashable, Sendable {
         public var dtype: DType
         public var isBigEndian: Bool
         public var encoding: Encoding
@@ -60,7 +60,7 @@ public struct HDF5Index: Hashable, Sendable, Codable {
     }
 
     /// How the file spells the element type, where there is more than one way.
-    public enum Encoding: String, Hashable, Sendable, Codable {
+    public enum Encoding: String, Hashable, Sendable {
         /// HDF5's own integer, float or enum class.
         case native
         /// Opaque bytes whose meaning the attribute `dtype` tells, as Keras 3 writes.
@@ -71,7 +71,7 @@ public struct HDF5Index: Hashable, Sendable, Codable {
         case taggedInteger
     }
 
-    public enum Storage: Hashable, Sendable, Codable {
+    public enum Storage: Hashable, Sendable {
         /// The elements' bytes, in the file's byte order.
         case compact([UInt8])
         /// Position of the elements in the region.
@@ -81,25 +81,29 @@ public struct HDF5Index: Hashable, Sendable, Codable {
         case unallocated(fill: [UInt8])
     }
 
-    public struct Chunks: Hashable, Sendable, Codable {
+    public struct Chunks: Hashable, Sendable {
         /// Shape of one chunk, in elements; as many dimensions as the dataset.
         public var shape: [Int]
         /// In the order of writing.
         public var filters: [Filter]
         /// One element, in the file's byte order, for what is not stored.
         public var fill: [UInt8]
-        /// Every stored chunk; nil where there are too many, or a user block hides their addresses: then libhdf5 reads them.
-        public var stored: [Chunk]?
+        /// Sizes up to which the dataset may grow, `.max` where there is no end; it decides how chunks are numbered.
+        public var maximumShape: [UInt64]
+        /// Where the places of the chunks are written down; they are looked up when the tensor is read.
+        public var location: ChunkLocation
+        /// Chunks that reach past the dataset's edge went through no filter.
+        public var skipsFiltersAtEdges = false
     }
 
-    public struct Filter: Hashable, Sendable, Codable {
+    public struct Filter: Hashable, Sendable {
         /// Registered number: 1 deflate, 2 shuffle, 3 fletcher32, ...
         public var identifier: Int
         public var name: String
         public var values: [UInt32]
     }
 
-    public struct Chunk: Hashable, Sendable, Codable {
+    public struct Chunk: Hashable, Sendable {
         /// Row-major position in the grid of chunks.
         public var index: Int
         /// Position in the region.

@@ -55,7 +55,7 @@ func fill(_ buffer: UnsafeMutableRawBufferPointer, with element: [UInt8], from o
 extension HDF5Index.Dataset {
     /// Where the dataset's elements come from when they are read, little-endian.
     /// - Throws: `FormatError` if the index points outside the region, or disagrees with itself.
-    func tensorStorage(in region: ByteRegion, address: UInt64, path: String) throws -> any TensorStorage {
+    func tensorStorage(in region: ByteRegion, addressing: HDF5Addressing, path: String) throws -> any TensorStorage {
         switch storage {
         case .compact(let bytes):
             guard bytes.count == byteCount else { throw HDF5Error.truncated(path, expected: byteCount, found: "\(bytes.count)") }
@@ -67,10 +67,8 @@ extension HDF5Index.Dataset {
             return ordered(part)
         case .unallocated(let fill): return FillStorage(element: ordered(fill), byteCount: byteCount)
         case .chunked(let chunks):
-            if byteCount == 0 || chunks.stored?.isEmpty == true {
-                return FillStorage(element: ordered(chunks.fill), byteCount: byteCount)
-            }
-            return ChunkedStorage(dataset: self, chunks: chunks, file: region, address: address, path: path)
+            if byteCount == 0 || chunks.location == .nowhere { return FillStorage(element: ordered(chunks.fill), byteCount: byteCount) }
+            return ChunkedStorage(dataset: self, chunks: chunks, file: region, addressing: addressing, path: path)
         }
     }
 

@@ -4,11 +4,6 @@ import FormatKit
 import ModelIR
 
 extension HDF5Walker {
-    /// Chunks of one dataset whose addresses are read into the index; libhdf5's look-up is linear, so all of them cost the square.
-    private static let chunkCap = 4_096
-    /// Look-up steps for a whole file: some seconds.
-    private static let chunkLookupCap = 200_000_000
-
     /// Describes a dataset without reading its elements.
     mutating func readDataset(_ dataset: hid_t, path: String, attributes: [Attribute]) throws -> HDF5Index.Kind {
         // Before anything else is asked: the shape of a virtual dataset may depend on other files.
@@ -110,39 +105,20 @@ extension HDF5Walker {
             throw HDF5Error.shapeBomb(path, found: "chunks of \(sizes)")
         }
         try addDeclared(UInt64(chunkByteCount), path: path)
-        var chunks = HDF5Index.Chunks(shape: sizes.map { Int($0) }, filters: try readFilters(creation, path: path), fill: fill)
-        guard !shape.contains(0) else {
-            chunks.stored = []
-            return chunks
+        // libhdf5 has no function that tells where the places of the chunks are written down.
+        var info = H5O_info_t()
+        try check(H5Oget_info2(dataset, &info, UInt32(H5O_INFO_BASIC)), "find the header of \(path)")
+        var header = ObjectHeader(region, addressing, path: path)
+        let layout = try ChunkLayout(try header.message(.dataLayout, at: UInt64(info.addr)))
+        guard layout.shape == sizes.map({ UInt64($0) }), layout.elementSize == UInt64(elementSize) else {
+            throw HDF5Error.corrupt(found: "\(path) with chunks of another shape")
         }
-        // The address of a chunk leaves out the user block in some versions of the library and not in others.
-        guard userBlockByteCount == 0 else { return chunks }
-        var count: hsize_t = 0
-        try check(H5Dget_num_chunks(dataset, space, &count), "count the chunks of \(path)")
-        guard count <= Self.chunkCap else { return chunks }
-        chunkLookups += Int(count) * Int(count)
-        guard chunkLookups <= Self.chunkLookupCap else { return chunks }
-        try addMetadata(UInt64(count) * 32)
-        chunks.stored = try (0..<Int(count)).map { number in
-            try readChunk(number, of: dataset, space: space, grid: ChunkGrid(shape: shape, chunk: chunks.shape), path: path)
-        }
-        if Set(chunks.stored?.map(\.index) ?? []).count != Int(count) {
-            throw HDF5Error.corrupt(found: "\(path) with a chunk stored twice")
-        }
-        return chunks
-    }
-
-    private func readChunk(_ number: Int, of dataset: hid_t, space: hid_t, grid: ChunkGrid, path: String) throws -> HDF5Index.Chunk {
-        var corner = [hsize_t](repeating: 0, count: grid.shape.count)
-        var mask: UInt32 = 0
-        var address: haddr_t = 0
-        var size: hsize_t = 0
-        try check(H5Dget_chunk_info(dataset, space, hsize_t(number), &corner, &mask, &address, &size), "find a chunk of \(path)")
-        guard let index = grid.index(ofCorner: corner.map { UInt64($0) }) else {
-            throw HDF5Error.corrupt(found: "\(path) with a chunk at \(corner)", expected: "chunks on the grid")
-        }
-        try checkRange(UInt64(address), UInt64(size), path: path)
-        return .init(index: index, offset: UInt64(address), byteCount: UInt64(size), filterMask: mask)
+        var maximum = [hsize_t](repeating: 0, count: rank)
+        try check(H5Sget_simple_extent_dims(space, nil, &maximum), "read the shape of \(path)")
+        return HDF5Index.Chunks(
+            shape: sizes.map { Int($0) }, filters: try readFilters(creation, path: path), fill: fill,
+            maximumShape: maximum.map { UInt64($0) }, location: shape.contains(0) ? .nowhere : layout.location,
+            skipsFiltersAtEdges: layout.skipsFiltersAtEdges)
     }
 
     private func readFilters(_ creation: hid_t, path: String) throws -> [HDF5Index.Filter] {

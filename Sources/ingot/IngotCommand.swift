@@ -1,5 +1,6 @@
 import ArgumentParser
 import Conversion
+import HDF5File
 
 @main
 struct IngotCommand: ParsableCommand {
@@ -18,10 +19,12 @@ struct IngotCommand: ParsableCommand {
             """,
         version: "ingot \(ingotVersion)",
         subcommands: [
-            InspectCommand.self, ConvertCommand.self, RunCommand.self, VerifyCommand.self, CheckCommand.self, FormatsCommand.self,
+            InspectCommand.self, ConvertCommand.self, RunCommand.self, VerifyCommand.self, DiffCommand.self, ExplainCommand.self,
+            CheckCommand.self, FormatsCommand.self,
         ])
 
     static func main() {
+        HDF5Isolation.serveIfAsked()
         CommandRunner.run()
     }
 }

@@ -117,9 +117,9 @@ import Testing
 
     @Test func shapeBombs() {
         let limits = Limits()
-        #expect(!limits.isShapeBomb(declared: 4 << 30, stored: 0))
-        #expect(limits.isShapeBomb(declared: 4 << 30 + 1, stored: 4 << 20))
-        #expect(!limits.isShapeBomb(declared: 4 << 30 + 1, stored: 5 << 20))
+        #expect(!limits.isShapeBomb(declared: 512 << 20, stored: 0))
+        #expect(limits.isShapeBomb(declared: 512 << 20 + 1, stored: 512 << 10))
+        #expect(!limits.isShapeBomb(declared: 512 << 20 + 1, stored: 600 << 10))
         #expect(!limits.isShapeBomb(declared: .max, stored: .max))
     }
 }

@@ -70,7 +70,7 @@ public struct PyTorchRNNModel: Model {
     public func lower(to target: LoweringTarget) throws -> Lowered {
         if let obstacle { throw obstacle }
         switch target {
-        case .pytorch: return restated()
+        case .pytorch, .canonical: return restated()
         case .keras2, .keras3, .keras3Weights:
             var lowered = try keras.lower(to: target)
             lowered.notes += report.assumptions.filter { $0.contains("nn.RNN") }

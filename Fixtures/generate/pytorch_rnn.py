@@ -1,4 +1,4 @@
-"""State dicts of PyTorch's recurrent modules: run with the interpreter of requirements-keras3.txt."""
+"""State dicts of PyTorch's recurrent modules: run with the interpreter of requirements-transformers5.txt."""
 
 import sys
 

@@ -102,7 +102,8 @@ extension Explanation.Target {
     /// A name for what would be written.
     func outputName(for path: String) -> String {
         let name = splitPath(path).name
-        let stem = [".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".safetensors", ".bin", ".ingot"].first { name.hasSuffix($0) }
+        let stem =
+            [".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5", ".safetensors", ".bin", ".ingot"].first { name.hasSuffix($0) }
             .map { String(name.dropLast($0.count)) } ?? name
         switch self {
         case .keras3: return "\(stem).keras"

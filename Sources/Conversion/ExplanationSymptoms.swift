@@ -18,7 +18,8 @@ struct ExplanationSymptoms {
         case .keras3, .tfKeras:
             guard isKeras else {
                 if target == .keras3 && file.format.name != "hdf5" && file.format.name != "keras" {
-                    add("File format not supported: filepath=\(splitPath(file.path).name). Keras 3 only supports V3 `.keras` files, legacy H5 format files",
+                    add(
+                        "File format not supported: filepath=\(splitPath(file.path).name). Keras 3 only supports V3 `.keras` files, legacy H5 format files",
                         "the file is of the format \(file.format.name)")
                 }
                 return
@@ -41,7 +42,8 @@ struct ExplanationSymptoms {
 
     /// The configuration as the file has it.
     private var configuration: JSONValue? {
-        let bytes = file.checkpoint.attributes["model_config"]?.text.map { Array($0.utf8) } ?? file.checkpoint.document("config.json")?.bytes
+        let bytes =
+            file.checkpoint.attributes["model_config"]?.text.map { Array($0.utf8) } ?? file.checkpoint.document("config.json")?.bytes
         return bytes.flatMap { try? JSONValue.parse($0) }
     }
 
@@ -53,7 +55,8 @@ struct ExplanationSymptoms {
     private mutating func addContainer() {
         let isArchive = file.format.name == "keras"
         if configuration == nil || naming.contains("weights") {
-            add("Unable to synchronously open object, or No model config found in the file",
+            add(
+                "Unable to synchronously open object, or No model config found in the file",
                 "the file holds weights alone: the model must be built in code first")
         }
         if file.format.name == "ingot" { add("File format not supported", "the file is of Ingot's own format") }
@@ -61,30 +64,36 @@ struct ExplanationSymptoms {
             add("Could not locate class 'Functional' .. 'module': 'tf_keras.src.engine.functional'", "the archive was written by Keras 2")
         }
         if isArchive && target == .tfKeras && generation == 3 {
-            add("Could not deserialize class 'Functional' because its parent module tf_keras.src.models.functional cannot be imported",
+            add(
+                "Could not deserialize class 'Functional' because its parent module tf_keras.src.models.functional cannot be imported",
                 "the archive was written by Keras 3")
         }
         let narrow = file.checkpoint.tensors.filter { $0.tensor.dtype == .bf16 || $0.tensor.dtype == .f8e4m3 || $0.tensor.dtype == .f8e5m2 }
         if !narrow.isEmpty && file.format.name == "hdf5" && !naming.hasSuffix("-weights") {
-            add("No cast function available.", "the .h5 holds bfloat16 without saying so, which Keras writes and can't read back",
+            add(
+                "No cast function available.", "the .h5 holds bfloat16 without saying so, which Keras writes and can't read back",
                 places: narrow.prefix(4).map(\.name))
         }
         let paired = file.model?.parameters.filter { $0.name.hasSuffix("/bias") && isPair($0) } ?? []
         if target == .keras3 && !paired.isEmpty {
-            add("Shape mismatch in layer .. Weight expects shape .. Received saved weight with shape ..",
+            add(
+                "Shape mismatch in layer .. Weight expects shape .. Received saved weight with shape ..",
                 "the weights are in cuDNN's layout, which Keras 3 doesn't convert", places: paired.map(\.name))
         }
     }
 
     /// A bias of twice its layer's width.
     private func isPair(_ parameter: Parameter) -> Bool {
-        guard let kernel = file.model?.parameters.first(where: { $0.name == parameter.name.dropLast("bias".count) + "kernel" }) else { return false }
+        guard let kernel = file.model?.parameters.first(where: { $0.name == parameter.name.dropLast("bias".count) + "kernel" }) else {
+            return false
+        }
         return parameter.tensor.shape == [2 * (kernel.tensor.shape.last ?? 0)]
     }
 
     private mutating func addLayers(of document: JSONValue) {
         if document["config"]?.array != nil {
-            add(target == .keras3 ? "TypeError: pop expected at most 1 argument, got 2" : "Unrecognized keyword arguments",
+            add(
+                target == .keras3 ? "TypeError: pop expected at most 1 argument, got 2" : "Unrecognized keyword arguments",
                 "an old Sequential: its configuration is a bare list of layers")
         }
         visit(document, depth: 0)
@@ -106,22 +115,27 @@ struct ExplanationSymptoms {
 
     private static let recurrent: Set<String> = ["LSTM", "GRU", "SimpleRNN", "RNN"]
     private static let keras1Classes: Set<String> = [
-        "Convolution1D", "Convolution2D", "AtrousConvolution1D", "AtrousConvolution2D", "SeparableConvolution2D", "Merge", "TimeDistributedDense",
+        "Convolution1D", "Convolution2D", "AtrousConvolution1D", "AtrousConvolution2D", "SeparableConvolution2D", "Merge",
+        "TimeDistributedDense",
         "Highway", "MaxoutDense",
     ]
     private static let keras1Keys = [
-        "output_dim", "nb_filter", "border_mode", "init", "inner_activation", "inner_init", "W_regularizer", "consume_less", "subsample_length",
+        "output_dim", "nb_filter", "border_mode", "init", "inner_activation", "inner_init", "W_regularizer", "consume_less",
+        "subsample_length",
         "pool_length", "filter_length",
     ]
 
     private mutating func addForKeras3(_ className: String, _ name: String, _ config: JSONObject) {
         if Self.recurrent.contains(className), let value = config["time_major"] {
-            add("Unrecognized keyword arguments passed to \(className): {'time_major': \(value.bool == true ? "True" : "False")}",
+            add(
+                "Unrecognized keyword arguments passed to \(className): {'time_major': \(value.bool == true ? "True" : "False")}",
                 "Keras 3 has no time_major", places: [name])
         }
         addUnknownClass(className, name)
         if generation < 3 && (config["activation"]?.string == "hard_sigmoid" || config["recurrent_activation"]?.string == "hard_sigmoid") {
-            add("", "hard_sigmoid is clip(x/6 + 1/2) in Keras 3, clip(x/5 + 1/2) before: the file would open and compute something else", places: [name])
+            add(
+                "", "hard_sigmoid is clip(x/6 + 1/2) in Keras 3, clip(x/5 + 1/2) before: the file would open and compute something else",
+                places: [name])
         }
         if generation < 3, ["LSTM", "GRU"].contains(className), config["recurrent_activation"] == nil, config["inner_activation"] == nil {
             add("", "recurrent_activation isn't stated; Keras 3 takes sigmoid, whatever the old version took", places: [name])
@@ -130,13 +144,18 @@ struct ExplanationSymptoms {
             add("", "reset_after isn't stated; Keras 3 takes True, Keras before 2.3 meant False", places: [name])
         }
         if className == "BatchNormalization", config["axis"]?.array != nil {
-            add("<class 'keras.src.layers.normalization.batch_normalization.BatchNormalization'> could not be deserialized properly",
+            add(
+                "<class 'keras.src.layers.normalization.batch_normalization.BatchNormalization'> could not be deserialized properly",
                 "axis is a list, Keras 3 wants a number", places: [name])
         }
         if className.hasPrefix("SpatialDropout"), config["trainable"] != nil {
-            add("\(className).__init__() got an unexpected keyword argument 'trainable'", "Keras 3 doesn't take what Keras 2 wrote", places: [name])
+            add(
+                "\(className).__init__() got an unexpected keyword argument 'trainable'", "Keras 3 doesn't take what Keras 2 wrote",
+                places: [name])
         }
-        if name.contains("/") { add("Argument `name` must be a string and cannot contain character `/`", "a name with a slash", places: [name]) }
+        if name.contains("/") {
+            add("Argument `name` must be a string and cannot contain character `/`", "a name with a slash", places: [name])
+        }
         if className == "ThresholdedReLU" { add("Unknown layer: 'ThresholdedReLU'", "Keras 3 has no such class", places: [name]) }
         addKeras1(className, name, config)
     }
@@ -154,11 +173,13 @@ struct ExplanationSymptoms {
 
     private mutating func addUnknownClass(_ className: String, _ name: String) {
         if className == "Lambda" {
-            add("Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda",
+            add(
+                "Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda",
                 "a Lambda layer is code in the file; Ingot never runs or writes it", places: [name])
         }
         if className.hasPrefix("CuDNN") {
-            add(target == .keras3 ? "Unknown layer: '\(className)'" : "Could not find device for node: {{node CudnnRNNV3}}",
+            add(
+                target == .keras3 ? "Unknown layer: '\(className)'" : "Could not find device for node: {{node CudnnRNNV3}}",
                 "cuDNN's layers need a GPU, and Keras 3 has none; \(className.dropFirst(5)) computes the same", places: [name])
         }
         if target == .keras3, ["TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"].contains(className) {
@@ -170,7 +191,10 @@ struct ExplanationSymptoms {
         if Self.keras1Classes.contains(className) { add("Unknown layer: '\(className)'", "a class of Keras 1", places: [name]) }
         let keys = className == "Embedding" ? ["init", "W_regularizer"] : Self.keras1Keys
         if generation == 1, let key = keys.first(where: { config[$0] != nil }) {
-            add(target == .keras3 ? "Unrecognized keyword arguments passed to \(className): {'\(key)': ..}" : "('Keyword argument not understood:', '\(key)')",
+            add(
+                target == .keras3
+                    ? "Unrecognized keyword arguments passed to \(className): {'\(key)': ..}"
+                    : "('Keyword argument not understood:', '\(key)')",
                 "the configuration is in the words of Keras 1", places: [name])
         }
     }
@@ -180,12 +204,14 @@ struct ExplanationSymptoms {
     private mutating func addPyTorch() {
         switch file.format.name {
         case "hdf5": add("_pickle.UnpicklingError: invalid load key, '\\x89'.", "torch.load doesn't read HDF5")
-        case "keras": add("PytorchStreamReader failed locating file data.pkl: file not found", "a .keras archive is no checkpoint of PyTorch")
+        case "keras":
+            add("PytorchStreamReader failed locating file data.pkl: file not found", "a .keras archive is no checkpoint of PyTorch")
         case "ingot": add("_pickle.UnpicklingError: invalid load key", "torch.load doesn't read Ingot's format")
         default: break
         }
         if file.model?.architecture == KerasArchitecture.name {
-            add("Missing key(s) in state_dict: \"weight_ih_l0\", \"weight_hh_l0\", \"bias_ih_l0\", \"bias_hh_l0\"",
+            add(
+                "Missing key(s) in state_dict: \"weight_ih_l0\", \"weight_hh_l0\", \"bias_ih_l0\", \"bias_hh_l0\"",
                 "Keras names and lays out its weights otherwise: kernels transposed, GRU gates z, r, h and not r, z, n, one bias for two")
         }
     }
@@ -197,12 +223,15 @@ struct ExplanationSymptoms {
             add("Error no file named model.safetensors, or pytorch_model.bin, found in directory", tail)
             add("ImportError: cannot import name 'TFBertModel' from 'transformers'", tail)
         }
-        if file.format.name == "ingot" { add("Error no file named model.safetensors, or pytorch_model.bin, found in directory", "the file is of Ingot's own format") }
+        if file.format.name == "ingot" {
+            add("Error no file named model.safetensors, or pytorch_model.bin, found in directory", "the file is of Ingot's own format")
+        }
     }
 
     private mutating func addTransformers4() {
         guard !isKerasModel, !naming.hasSuffix("-tensorflow") else { return }
-        add("Error no file named tf_model.h5 or model.safetensors found in directory .. but there is a file for PyTorch weights. Use `from_pt=True`",
+        add(
+            "Error no file named tf_model.h5 or model.safetensors found in directory .. but there is a file for PyTorch weights. Use `from_pt=True`",
             "the weights are PyTorch's; TensorFlow's classes read them only with PyTorch installed")
     }
 

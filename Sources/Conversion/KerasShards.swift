@@ -33,7 +33,8 @@ struct KerasShards {
         for name in names {
             let file = "\(directory)/\(name)"
             guard (try? ByteRegion(path: file)) != nil else {
-                throw Self.error("missing-shard", expected: "the shard \(name) beside the index", found: "no file that can be read").inFile(path)
+                throw Self.error("missing-shard", expected: "the shard \(name) beside the index", found: "no file that can be read").inFile(
+                    path)
             }
             let region = try ByteRegion(path: file)
             guard HDF5Format.matches(region) else {
@@ -49,7 +50,8 @@ struct KerasShards {
             for group in shard.groups { attributes[group.path, default: []] += attributes[group.path] == nil ? group.attributes : [] }
             for entry in shard.tensors {
                 guard seen.insert(entry.name).inserted else {
-                    throw Self.error("shard-index-mismatch", expected: "each tensor in one shard", found: "\(entry.name) again").inFile(file)
+                    throw Self.error("shard-index-mismatch", expected: "each tensor in one shard", found: "\(entry.name) again").inFile(
+                        file)
                 }
                 held[name, default: []].insert(splitPath(entry.name).directory)
                 checkpoint.tensors.append(entry)

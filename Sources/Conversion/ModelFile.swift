@@ -59,7 +59,8 @@ public struct ModelFile: Sendable {
             throw error.inFile(file)
         }
         return try complete(
-            checkpoint, file: file, regions: [region], format: format, configuration: configuration, choices: choices, isDirectory: isDirectory,
+            checkpoint, file: file, regions: [region], format: format, configuration: configuration, choices: choices,
+            isDirectory: isDirectory,
             notes: notes)
     }
 
@@ -89,7 +90,8 @@ public struct ModelFile: Sendable {
                 notes.append("--assume has no effect: the file has a configuration")
             }
             return ModelFile(
-                path: file, regions: regions, format: format, checkpoint: checkpoint, model: model, notes: notes, inferenceObstacle: obstacle)
+                path: file, regions: regions, format: format, checkpoint: checkpoint, model: model, notes: notes,
+                inferenceObstacle: obstacle)
         } catch let error as FormatError {
             throw error.inFile(file)
         }

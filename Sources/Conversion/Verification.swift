@@ -131,7 +131,9 @@ extension Verification {
         return result
     }
 
-    private mutating func compareParameters(_ a: any Model, _ b: any Model, rewrites: [Rewrite], renames: [String: String], rounding: DType?) throws {
+    private mutating func compareParameters(
+        _ a: any Model, _ b: any Model, rewrites: [Rewrite], renames: [String: String], rounding: DType?
+    ) throws {
         let changes = Dictionary(rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         let theirs = Dictionary(b.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         for parameter in a.parameters {

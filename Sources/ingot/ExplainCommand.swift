@@ -6,7 +6,8 @@ import JSON
 struct ExplainCommand: ParsableCommand, ModelCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
-        abstract: "Says what keeps Keras, transformers or PyTorch from opening a model, and what a conversion would change. Writes nothing.",
+        abstract:
+            "Says what keeps Keras, transformers or PyTorch from opening a model, and what a conversion would change. Writes nothing.",
         discussion: """
             The messages are those that the target prints. What a conversion would rewrite, and what the target can't express, comes from the
             conversion itself, planned in memory.

@@ -20,7 +20,7 @@ struct IngotCommand: ParsableCommand {
         version: "ingot \(ingotVersion)",
         subcommands: [
             InspectCommand.self, ConvertCommand.self, RunCommand.self, VerifyCommand.self, DiffCommand.self, ExplainCommand.self,
-            CheckCommand.self, FormatsCommand.self,
+            CheckCommand.self, FormatsCommand.self, ManualCommand.self,
         ])
 
     static func main() {

@@ -11,6 +11,7 @@ extension KerasModel {
         var path: String
         var module: PyTorchRNNModule
         var isLastStepOnly: Bool
+        var usesReLU: Bool
 
         /// Paths of the two directions' variables.
         var directions: [String] { module.isBidirectional ? [path + "forward_layer/", path + "backward_layer/"] : [path] }
@@ -41,6 +42,10 @@ extension KerasModel {
         }
         for stage in stages.dropLast() where stage.isLastStepOnly {
             obstacles.append("layer '\(stage.name)' gives its last step to another recurrent layer")
+        }
+        let simple = stages.filter { $0.module.gates == 1 }
+        if simple.contains(where: \.usesReLU) && !simple.allSatisfy(\.usesReLU) {
+            obstacles.append("some simple RNN layers compute with relu and some with tanh")
         }
         if stages.isEmpty && obstacles.isEmpty { obstacles.append("there are no recurrent layers") }
         guard obstacles.isEmpty else { throw UnsupportedError("PyTorch's recurrent modules can't express the model", items: obstacles) }
@@ -106,7 +111,8 @@ extension KerasModel {
         let module = PyTorchRNNModule(
             prefix: "", gates: gates, inputs: kernel[0], units: units, layerCount: 1, isBidirectional: backward != nil,
             hasBias: layer.usesBias)
-        return Stage(name: name, path: instance.path, module: module, isLastStepOnly: !layer.returnsSequences)
+        return Stage(
+            name: name, path: instance.path, module: module, isLastStepOnly: !layer.returnsSequences, usesReLU: layer.activation == .relu)
     }
 
     /// Layers of one kind are the layers of one module, without a prefix; others are modules under the layers' names.
@@ -128,6 +134,9 @@ extension KerasModel {
     private func write(_ modules: [(module: PyTorchRNNModule, stages: [Stage])], notes: [String]) throws -> Lowered {
         let tensors = Dictionary(parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         var checkpoint = Checkpoint(format: "lowered")
+        if modules.contains(where: { $0.stages.contains(where: \.usesReLU) }) {
+            checkpoint.attributes.append(Attribute(PyTorchRNNTable.nonlinearityAttribute, .text("relu")))
+        }
         var lowered = Lowered(checkpoint: checkpoint, notes: notes)
         for (module, stages) in modules {
             for (layer, stage) in stages.enumerated() {

@@ -49,7 +49,7 @@ public struct PyTorchRNNModel: Model {
         var report = LiftReport()
         let known = Set(sources.values.joined())
         report.unused = checkpoint.tensors.map(\.name).filter { !known.contains($0) }
-        if modules.contains(where: { $0.gates == 1 }) {
+        if modules.contains(where: { $0.gates == 1 }), checkpoint.attributes[PyTorchRNNTable.nonlinearityAttribute] == nil {
             report.assumptions.append("a state dict doesn't say the nonlinearity of nn.RNN; tanh, its default, is assumed")
         }
         report.assumptions.append("the output is the last layer's at every step, batch first; states start at zero")
@@ -93,6 +93,8 @@ public struct PyTorchRNNModel: Model {
 /// Puts the Keras model together that computes what modules of PyTorch do.
 private struct PyTorchRNNReader {
     private let tensors: [String: Tensor]
+    /// Of nn.RNN.
+    private let nonlinearity: String
     private var layers: [JSONValue] = []
     private var entries: [Checkpoint.Entry] = []
     private var groups: [Checkpoint.Group] = []
@@ -101,6 +103,7 @@ private struct PyTorchRNNReader {
 
     init(_ checkpoint: Checkpoint) {
         tensors = Dictionary(checkpoint.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+        nonlinearity = checkpoint.attributes[PyTorchRNNTable.nonlinearityAttribute]?.text == "relu" ? "relu" : "tanh"
     }
 
     mutating func add(_ module: PyTorchRNNModule) throws {
@@ -109,7 +112,7 @@ private struct PyTorchRNNReader {
             let className = PyTorchRNNTable.className[module.gates] ?? ""
             var config: JSONObject = [
                 "name": .string(name), "trainable": true, "dtype": "float32", "return_sequences": true, "units": .int(module.units),
-                "activation": "tanh", "use_bias": .bool(module.hasBias),
+                "activation": .string(module.gates == 1 ? nonlinearity : "tanh"), "use_bias": .bool(module.hasBias),
             ]
             if module.gates > 1 { config["recurrent_activation"] = "sigmoid" }
             if module.gates == 3 { config["reset_after"] = true }

@@ -45,6 +45,9 @@ enum PyTorchRNNTable {
         return nil
     }
 
+    /// What a state dict can't say of nn.RNN, said by Ingot in the metadata of what it writes: `relu`.
+    static let nonlinearityAttribute = "nonlinearity"
+
     static let className = [1: "SimpleRNN", 3: "GRU", 4: "LSTM"]
     static let moduleName = [1: "nn.RNN", 3: "nn.GRU", 4: "nn.LSTM"]
 }

@@ -9,7 +9,7 @@ import JSON
 struct KerasShards {
     /// All shards as one.
     let checkpoint: Checkpoint
-    let regions: [ByteRegion]
+    let parts: [ModelFile.Part]
 
     static func isIndex(_ path: String) -> Bool { path.hasSuffix(".weights.json") }
 
@@ -25,7 +25,7 @@ struct KerasShards {
         var names: [String] = []
         for file in map.flatMap(\.files) where !names.contains(file) { names.append(file) }
         var checkpoint = Checkpoint(format: HDF5Format.name, formatDetail: "HDF5 in \(names.count) shards with an index")
-        var regions: [ByteRegion] = []
+        var parts: [ModelFile.Part] = []
         var attributes: [String: [Attribute]] = [:]
         /// Groups of variables that each file holds.
         var held: [String: Set<String>] = [:]
@@ -36,17 +36,17 @@ struct KerasShards {
                 throw Self.error("missing-shard", expected: "the shard \(name) beside the index", found: "no file that can be read").inFile(
                     path)
             }
-            let region = try ByteRegion(path: file)
-            guard HDF5Format.matches(region) else {
-                throw Self.error("bad-shard", expected: "an HDF5 file", found: "other bytes").inFile(file)
+            let part = try ModelFile.Part(path: file)
+            guard part.format == HDF5Format.self else {
+                throw Self.error("bad-shard", expected: "an HDF5 file", found: "one of the format \(part.format.name)").inFile(file)
             }
             let shard: Checkpoint
             do {
-                shard = try HDF5Format.open(region, limits: limits)
+                shard = try HDF5Format.open(part.region, limits: limits)
             } catch let error as FormatError {
                 throw error.inFile(file)
             }
-            regions.append(region)
+            parts.append(part)
             for group in shard.groups { attributes[group.path, default: []] += attributes[group.path] == nil ? group.attributes : [] }
             for entry in shard.tensors {
                 guard seen.insert(entry.name).inserted else {
@@ -71,7 +71,7 @@ struct KerasShards {
             .sorted { $0.path.split(separator: "/").lexicographicallyPrecedes($1.path.split(separator: "/")) }
         if checkpoint.groups.first?.path != "" { checkpoint.groups.insert(Checkpoint.Group(path: ""), at: 0) }
         self.checkpoint = checkpoint
-        self.regions = regions
+        self.parts = parts
     }
 
     private static func error(_ code: FormatError.Code, expected: String, found: String? = nil) -> FormatError {
@@ -95,7 +95,7 @@ struct KerasShards {
             guard !files.isEmpty, files.count == member.value.array?.count ?? 1 else {
                 throw Self.error("bad-shard-index", expected: "one or several names for \(member.key)")
             }
-            for name in files where name.isEmpty || name.contains("/") || name.contains("\0") || name == "." || name == ".." {
+            for name in files where name.isEmpty || name.contains("/") || name.utf8.contains(0) || name == "." || name == ".." {
                 throw Self.error("shard-name", expected: "names of files in the same directory", found: "'\(name)'")
             }
             map.append((String(member.key.drop { $0 == "/" }), files))

@@ -148,7 +148,7 @@ def stack_text():
 
 def stack_bidirectional():
     return [L.Bidirectional(L.GRU(5, return_sequences=True), name="bidirectional"),
-            L.Bidirectional(L.LSTM(3), name="bidirectional_1"), L.Dense(6, name="dense"), L.Dense(2, name="out")], (7, 4), \
+            L.Bidirectional(L.LSTM(3), name="bidirectional_1"), L.Dense(6, name="dense"), L.Dense(2, name="dense_1")], (7, 4), \
         lambda rng: common.floats(rng, 3, 7, 4), "bidirectional_input"
 
 

@@ -17,6 +17,9 @@ struct ExplanationSymptoms {
         switch target {
         case .keras3, .tfKeras:
             guard isKeras else {
+                if isTensorFlow {
+                    add("No model config found in the file at ..", "weights of transformers' TensorFlow classes, not a Keras model")
+                }
                 if target == .keras3 && file.format.name != "hdf5" && file.format.name != "keras" {
                     add(
                         "File format not supported: filepath=\(splitPath(file.path).name). Keras 3 only supports V3 `.keras` files, legacy H5 format files",
@@ -54,9 +57,9 @@ struct ExplanationSymptoms {
 
     private mutating func addContainer() {
         let isArchive = file.format.name == "keras"
-        if configuration == nil || naming.contains("weights") {
+        if !isArchive && configuration == nil || naming.contains("weights") {
             add(
-                "Unable to synchronously open object, or No model config found in the file",
+                "No model config found in the file at ..",
                 "the file holds weights alone: the model must be built in code first")
         }
         if file.format.name == "ingot" { add("File format not supported", "the file is of Ingot's own format") }
@@ -75,12 +78,14 @@ struct ExplanationSymptoms {
                 places: narrow.prefix(4).map(\.name))
         }
         let paired = file.model?.parameters.filter { $0.name.hasSuffix("/bias") && isPair($0) } ?? []
-        if target == .keras3 && !paired.isEmpty {
+        if target == .keras3 && !paired.isEmpty && !naming.isEmpty && !hasCuDNNClasses {
             add(
                 "Shape mismatch in layer .. Weight expects shape .. Received saved weight with shape ..",
                 "the weights are in cuDNN's layout, which Keras 3 doesn't convert", places: paired.map(\.name))
         }
     }
+
+    private var hasCuDNNClasses: Bool { configuration.map { $0.serialized(.compact).contains("\"CuDNN") } ?? false }
 
     /// A bias of twice its layer's width.
     private func isPair(_ parameter: Parameter) -> Bool {
@@ -91,10 +96,8 @@ struct ExplanationSymptoms {
     }
 
     private mutating func addLayers(of document: JSONValue) {
-        if document["config"]?.array != nil {
-            add(
-                target == .keras3 ? "TypeError: pop expected at most 1 argument, got 2" : "Unrecognized keyword arguments",
-                "an old Sequential: its configuration is a bare list of layers")
+        if target == .keras3 && document["config"]?.array != nil {
+            add("TypeError: pop expected at most 1 argument, got 2", "an old Sequential: its configuration is a bare list of layers")
         }
         visit(document, depth: 0)
     }
@@ -217,22 +220,33 @@ struct ExplanationSymptoms {
     }
 
     private mutating func addTransformers5() {
-        guard !isKerasModel else { return }
-        if naming.hasSuffix("-tensorflow") {
-            let tail = "TensorFlow support was removed from transformers 5: there is no TFBertModel, TFGPT2Model, .. any more"
-            add("Error no file named model.safetensors, or pytorch_model.bin, found in directory", tail)
-            add("ImportError: cannot import name 'TFBertModel' from 'transformers'", tail)
-        }
-        if file.format.name == "ingot" {
+        if isTensorFlow {
+            let removed = "TensorFlow support removed: transformers 5 has no TFBertModel, TFGPT2Model, .. and reads no tf_model.h5"
+            add("Error no file named model.safetensors, or pytorch_model.bin, found in directory", removed)
+            add("ImportError: cannot import name 'TFBertModel' from 'transformers'", removed)
+        } else if file.format.name == "ingot" && !isKerasModel {
             add("Error no file named model.safetensors, or pytorch_model.bin, found in directory", "the file is of Ingot's own format")
         }
     }
 
     private mutating func addTransformers4() {
-        guard !isKerasModel, !naming.hasSuffix("-tensorflow") else { return }
-        add(
-            "Error no file named tf_model.h5 or model.safetensors found in directory .. but there is a file for PyTorch weights. Use `from_pt=True`",
-            "the weights are PyTorch's; TensorFlow's classes read them only with PyTorch installed")
+        guard !isKerasModel, !isTensorFlow else { return }
+        if file.format.name == "safetensors" {
+            add(
+                "Loading a PyTorch model in TensorFlow, requires both PyTorch and TensorFlow to be installed",
+                "the weights are PyTorch's; TensorFlow's classes read them only where PyTorch is installed too")
+        } else {
+            add(
+                "Error no file named tf_model.h5 or model.safetensors found in directory .. but there is a file for PyTorch weights. Use `from_pt=True`",
+                "the weights are PyTorch's; TensorFlow's classes read them only with PyTorch installed and from_pt=True")
+        }
+    }
+
+    /// Weights as TensorFlow's classes of transformers write them.
+    private var isTensorFlow: Bool {
+        naming.hasSuffix("-tensorflow")
+            || (file.format.name == "hdf5" && file.checkpoint.attributes.strings("layer_names") != nil
+                && configuration?["model_type"] != nil)
     }
 
     private var isKerasModel: Bool { file.model?.architecture == KerasArchitecture.name }

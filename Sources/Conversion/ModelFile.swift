@@ -147,7 +147,9 @@ public struct ModelFile: Sendable {
 
     /// For weights that some architecture would recognise if their configuration were there.
     var missingConfigurationHint: String? {
-        guard checkpoint.attributes.strings("layer_names") != nil || checkpoint.group("layers") != nil else { return nil }
+        guard checkpoint.document("config.json") == nil,
+            checkpoint.attributes.strings("layer_names") != nil || checkpoint.group("layers") != nil
+        else { return nil }
         let reason = inferenceObstacle.map { "\($0.description); " } ?? ""
         return reason
             + "these are Keras weights without a configuration: give it by --config FILE, as config.json beside them in a directory, "

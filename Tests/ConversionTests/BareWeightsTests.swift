@@ -42,7 +42,7 @@ import Testing
             let stem = String(path.dropFirst("legacy/".count).prefix { $0 != "." })
             let model = try ModelFile.open(Fixtures.path(path), choices: choices).requireModel()
             let graph = try model.graph()
-            let inputs = try graph.matched(Arrays.read(Fixtures.path("expected/\(stem).inputs.npz")))
+            let inputs = try matchedInputs(Arrays.read(Fixtures.path("expected/\(stem).inputs.npz")), to: model, graph: graph).inputs
             let expected = try Arrays.read(Fixtures.path("expected/\(stem).outputs.npz"))
             let weights = Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0.tensor) })
             let outputs = try Executor.run(graph, parameters: weights, inputs: inputs).outputs

@@ -60,10 +60,10 @@ extension KerasModel {
         let byName = Dictionary(instances.map { ($0.spec.name, $0) }, uniquingKeysWith: { first, _ in first })
         var result: [KerasInstance] = []
         for step in try KerasCallOrder(container).calls {
-            guard let instance = byName[step.layer] else { continue }
+            guard let instance = byName[step.layer], instance.spec.className != "InputLayer" else { continue }
             let references = instance.spec.calls.first?.references ?? []
-            let isNext =
-                result.isEmpty ? instance.spec.className == "InputLayer" : references.map(\.layer) == [result[result.count - 1].spec.name]
+            let isFirst = references.count == 1 && byName[references[0].layer]?.spec.className == "InputLayer"
+            let isNext = result.isEmpty ? isFirst : references.map(\.layer) == [result[result.count - 1].spec.name]
             guard isNext, instance.spec.calls.count <= 1, instance.children.isEmpty else {
                 throw UnsupportedError(
                     "PyTorch's recurrent modules can't express the model", items: ["its layers don't form a chain at '\(step.layer)'"])

@@ -76,8 +76,7 @@ extension KerasStoredLayer {
             }
             return names.compactMap { name in layers.first { $0.name == name } }
         }
-        // What does nothing at inference may stand anywhere.
-        let idle = layers.filter(\.isIdle)
+        // What does nothing at inference may stand anywhere, and is left out.
         // Recurrent layers before dense ones, as stacks usually are; other orders where that doesn't fit.
         var search = OrderSearch(layers.filter { !$0.isIdle }, isUsual: true)
         search.run()
@@ -86,7 +85,7 @@ extension KerasStoredLayer {
             search.run()
         }
         switch search.found.count {
-        case 1: return search.found[0] + idle
+        case 1: return search.found[0]
         case 0:
             let reasons = layers.compactMap { layer in
                 if case .unknown(let reason) = layer.kind { "layer '\(layer.name)' \(reason)" } else { nil }

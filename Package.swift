@@ -67,6 +67,12 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
+        .executableTarget(
+            name: "ingot-bench",
+            dependencies: [
+                "ByteIO", "JSON", "ModelIR", "Executor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
         .target(
             name: "TestSupport", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers"], path: "Tests/TestSupport"),
         .testTarget(name: "ByteIOTests", dependencies: ["ByteIO", "Digests", "TestSupport"]),
@@ -91,7 +97,9 @@ let package = Package(
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
         .testTarget(
             name: "ArchitecturesTests",
-            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
+            dependencies: [
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Architectures", "Executor", "Conversion", "TestSupport",
+            ]),
         .testTarget(name: "ExecutorTests", dependencies: ["ByteIO", "ModelIR", "Executor", "CKernels", "TestSupport"]),
         .testTarget(
             name: "ConversionTests",

@@ -66,3 +66,4 @@ struct ByteCount: ExpressibleByArgument {
 }
 
 extension Backend: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}

@@ -75,7 +75,7 @@ struct ConvertCommand: ParsableCommand, ModelCommand {
         let options = ConversionOptions(
             to: to, naming: naming, dtype: dtype?.dtype, optimizer: optimizer, level: level,
             maxShardByteCount: maxShardSize?.value ?? 5_000_000_000, threadCount: threads, verifies: !noVerify, replacesExisting: force,
-            isStrict: strict, configuration: modelOptions.config,
+            isStrict: strict, configuration: modelOptions.config, choices: modelOptions.choices,
             verification: VerificationOptions(threadCount: threads, maxDrift: maxDrift))
         do {
             report(try convert(model, to: output, options: options))

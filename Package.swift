@@ -20,6 +20,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .target(name: "CKernels"),
+        .target(name: "CProcess"),
 
         // Bytes, text and numbers.
         .target(name: "ByteIO"),
@@ -30,7 +31,7 @@ let package = Package(
         .target(name: "ModelIR", dependencies: ["ByteIO"]),
         .target(name: "FormatKit", dependencies: ["ByteIO", "JSON", "ModelIR"]),
         .target(name: "Containers", dependencies: ["ByteIO", "ModelIR", "CZlib"]),
-        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CZlib", "CZstd"]),
+        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CProcess", "CZlib", "CZstd"]),
 
         // Formats: one folder each.
         .target(
@@ -60,6 +61,13 @@ let package = Package(
             name: "ingot",
             dependencies: [
                 "ByteIO", "JSON", "ModelIR", "FormatKit", "HDF5File", "Architectures", "Executor", "Conversion",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        .executableTarget(
+            name: "ingot-fuzz",
+            dependencies: [
+                "ByteIO", "ModelIR", "FormatKit", "Executor", "Conversion", "CProcess", "CZlib",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "memory_file.h"
-#include "process.h"
 
 // --- Library -------------------------------------------------------------------------------------------------------------------------
 
@@ -133,6 +132,17 @@ static inline hid_t ch_create_dataset(hid_t file, const char *path, hid_t type, 
   if (creation < 0) return -1;
   if (H5Pset_obj_track_times(creation, 0) >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
       H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0)
+    dataset = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  ch_close_list(creation);
+  return dataset;
+}
+
+// In chunks, shuffled and deflated; `chunk` has `rank` sizes.
+static inline hid_t ch_create_chunked_dataset(hid_t file, const char *path, hid_t type, hid_t space, int rank, const hsize_t *chunk, unsigned level) {
+  hid_t creation = H5Pcreate(H5P_DATASET_CREATE), dataset = -1;
+  if (creation < 0) return -1;
+  if (H5Pset_obj_track_times(creation, 0) >= 0 && H5Pset_chunk(creation, rank, chunk) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 &&
+      H5Pset_shuffle(creation) >= 0 && H5Pset_deflate(creation, level) >= 0)
     dataset = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   ch_close_list(creation);
   return dataset;

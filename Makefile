@@ -7,8 +7,10 @@ CHECKS := --explicit-target-dependency-import-check error
 # Python environments of `make fixtures` and `make interop`; made where they are missing.
 KERAS2_ENV ?= .build/keras2-env
 KERAS3_ENV ?= .build/keras3-env
+TRANSFORMERS5_ENV ?= .build/transformers5-env
+TRANSFORMERS4_ENV ?= .build/transformers4-env
 
-.PHONY: demo test build lint format fixtures interop deps clean
+.PHONY: demo test build lint format fixtures fixtures-keras fixtures-transformers interop interop-keras interop-transformers deps clean
 
 demo: build
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
@@ -52,17 +54,35 @@ $(KERAS2_ENV)/bin/python:
 $(KERAS3_ENV)/bin/python:
 	python3 -m venv $(KERAS3_ENV) && $(KERAS3_ENV)/bin/pip install -q -r Fixtures/generate/requirements-keras3.txt
 
+$(TRANSFORMERS5_ENV)/bin/python:
+	python3 -m venv $(TRANSFORMERS5_ENV) && $(TRANSFORMERS5_ENV)/bin/pip install -q -r Fixtures/generate/requirements-transformers5.txt
+
+$(TRANSFORMERS4_ENV)/bin/python:
+	python3 -m venv $(TRANSFORMERS4_ENV) && $(TRANSFORMERS4_ENV)/bin/pip install -q -r Fixtures/generate/requirements-transformers4.txt
+
 # Writes all fixtures again with the pinned frameworks.
-fixtures: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+fixtures: fixtures-keras fixtures-transformers
+
+fixtures-keras: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	cd Fixtures/generate && $(abspath $(KERAS2_ENV))/bin/python keras2.py && $(abspath $(KERAS2_ENV))/bin/python demo.py \
 	  && $(abspath $(KERAS2_ENV))/bin/python keras1.py && $(abspath $(KERAS2_ENV))/bin/python legacy.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python keras3.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python hdf5_storage.py && $(abspath $(KERAS3_ENV))/bin/python containers.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python invalid_hdf5.py
 
+fixtures-transformers: $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
+	cd Fixtures/generate && $(abspath $(TRANSFORMERS5_ENV))/bin/python transformers_pt.py \
+	  && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_pt.py && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_tf.py \
+	  && $(abspath $(TRANSFORMERS5_ENV))/bin/python sparse_transformer.py
+
 # The pinned frameworks open what Ingot writes, and predict the same.
-interop: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+interop: interop-keras interop-transformers
+
+interop-keras: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	Fixtures/generate/interop.sh $(INGOT) $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+
+interop-transformers: build $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
+	$(TRANSFORMERS5_ENV)/bin/python Fixtures/generate/transformers_interop.py $(INGOT) $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
 
 clean:
 	rm -rf .build .build-test $(DEMO)

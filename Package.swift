@@ -48,6 +48,10 @@ let package = Package(
             name: "SafetensorsFormat", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"], path: "Formats/Safetensors",
             exclude: ["SPEC.md"]),
 
+        .target(
+            name: "PyTorchFormat", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers"], path: "Formats/PyTorch",
+            exclude: ["SPEC.md"]),
+
         // Names and wiring; mathematics; the work itself.
         .target(name: "Architectures", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"]),
         .target(name: "Executor", dependencies: ["ByteIO", "ModelIR", "CKernels", "COneDNN"]),
@@ -55,7 +59,7 @@ let package = Package(
             name: "Conversion",
             dependencies: [
                 "ByteIO", "Digests", "JSON", "ModelIR", "FormatKit", "Containers", "HDF5Format", "KerasFormat", "IngotFormat",
-                "SafetensorsFormat", "Architectures", "Executor",
+                "SafetensorsFormat", "PyTorchFormat", "Architectures", "Executor",
             ]),
         .executableTarget(
             name: "ingot",
@@ -87,6 +91,9 @@ let package = Package(
         .testTarget(
             name: "SafetensorsFormatTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "SafetensorsFormat", "TestSupport"]),
+        .testTarget(
+            name: "PyTorchFormatTests",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "PyTorchFormat", "TestSupport"]),
         .testTarget(
             name: "FormatContractTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),

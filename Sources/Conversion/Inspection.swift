@@ -89,7 +89,6 @@ public struct Inspection: Sendable {
             unused = model.report.unused
             assumptions = model.report.assumptions
             unknownKeys = model.report.unknownKeys
-            optimizerTensorCount = model.report.optimizer.count
             do {
                 graph = try model.graph()
             } catch let error as UnsupportedError {
@@ -97,7 +96,8 @@ public struct Inspection: Sendable {
             }
             addLayers(of: model)
         }
-        let optimizer = Set(file.model?.report.optimizer ?? [])
+        let optimizer = Set(file.model?.report.optimizer ?? file.checkpoint.optimizerTensors)
+        optimizerTensorCount = optimizer.count
         for entry in file.checkpoint.tensors {
             let tensor = entry.tensor
             tensors.append(

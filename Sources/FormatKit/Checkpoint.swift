@@ -98,6 +98,11 @@ public struct Checkpoint: Sendable {
         set { groups[0].attributes = newValue }
     }
 
+    /// Names of an optimizer's state, where no architecture says better: formats put it into a group of that name.
+    public var optimizerTensors: [String] {
+        tensors.map(\.name).filter { $0.hasPrefix("optimizer/") || $0.hasPrefix("optimizer_weights/") }
+    }
+
     public func group(_ path: String) -> Group? { groups.first { $0.path == path } }
     public func document(_ name: String) -> Document? { documents.first { $0.name == name } }
 }

@@ -31,6 +31,15 @@ import Testing
         for name in ["c64", "f4", "f8_e4m3fnuz", "f8_e8m0"] {
             table["safetensors/dtype_\(name).safetensors"] = .unsupported("dtypes that Ingot's tensors can't have: a: ")
         }
+        for (name, words) in [
+            ("big_endian", "big-endian"), ("complex", "ComplexFloatStorage"), ("float8_fnuz", "float8_e4m3fnuz"), ("meta", "meta"),
+            ("module_zip", "pickled module"), ("neg_bit", "neg"), ("no_tensors", "no tensors"), ("pid_complex", "ComplexFloatStorage"),
+            ("pid_module", "pickled module"), ("quantized", "QUInt8Storage"), ("sparse", "_rebuild_sparse_tensor"),
+            ("stack_big_endian", "big-endian"),
+            ("tar", "tar form"), ("torchscript", "TorchScript"),
+        ] {
+            table["pytorch/\(name).pt"] = .unsupported(words)
+        }
         // Datasets that are no tensors are listed, and nothing is written without them.
         for name in ["array", "complex", "compound", "fixed_string", "reference", "string", "vlen"] {
             table["hdf5/\(name)_dataset.h5"] = .unsupported("can't hold objects that aren't tensors")

@@ -19,7 +19,7 @@ public enum Fixtures {
     public static let invalid: [InvalidFixture] = rows("invalid/manifest.json").compactMap(InvalidFixture.init)
 
     /// Files of tensors without a model's inputs and outputs: the rows of these folders' own manifests, by their paths.
-    public static let plain: [String] = ["safetensors"].flatMap { rows("\($0)/manifest.json") }.compactMap { $0["path"]?.string }
+    public static let plain: [String] = ["safetensors", "pytorch"].flatMap { rows("\($0)/manifest.json") }.compactMap { $0["path"]?.string }
 
     public static func path(_ relative: String) -> String { "\(folder)/\(relative)" }
     public static func bytes(_ relative: String) throws -> [UInt8] { try ByteRegion(path: path(relative)).bytes() }

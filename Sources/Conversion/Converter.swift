@@ -23,6 +23,8 @@ public struct ConversionOptions: Sendable {
     /// nil: kept within a dialect and to .ingot, dropped across dialects.
     public var optimizer: OptimizerPolicy?
     public var level: Int?
+    /// Asks formats that compress only on demand (HDF5) to do so.
+    public var compresses = false
     public var threadCount: Int
     public var verifies: Bool
     public var replacesExisting: Bool
@@ -100,6 +102,7 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
                 + OutputKind.allCases.map(\.rawValue).joined(separator: ", "))
     }
     let source = try ModelFile.open(path, configuration: options.configuration)
+    try source.checkBeforeReading()
     if options.isStrict, let model = source.model, !model.report.unknownKeys.isEmpty {
         throw UnsupportedError("configuration keys that Ingot doesn't know (--strict)", items: model.report.unknownKeys)
     }
@@ -109,7 +112,8 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
     let lowered = try conversion.lowered()
     let format = conversion.format
     try format.write(
-        lowered.checkpoint, to: output, options: WriteOptions(level: options.level, threadCount: options.threadCount))
+        lowered.checkpoint, to: output,
+        options: WriteOptions(level: options.level, threadCount: options.threadCount, compresses: options.compresses))
 
     var report = ConversionReport(
         sourcePath: source.path, outputPath: outputPath, outputKind: kind, sourceByteCount: source.region.count,

@@ -32,7 +32,10 @@ struct ConvertCommand: ParsableCommand, ModelCommand {
     @Option(help: "Keep or drop the optimizer's state (without it: kept within a Keras generation, dropped across).")
     var optimizer: ConversionOptions.OptimizerPolicy?
 
-    @Option(help: ArgumentHelp("Compression level of .ingot, 0 (none, mappable) to 19.", valueName: "n"))
+    @Flag(help: "Shuffle and deflate the tensors of .h5 and .keras; .ingot always compresses.")
+    var compress = false
+
+    @Option(help: ArgumentHelp("Compression level, 0 (none) to 19 for .ingot, to 9 for .h5 and .keras.", valueName: "n"))
     var level: Int?
 
     @Option(help: ArgumentHelp("Greatest difference of an output that a rewrite of values may cause.", valueName: "x"))
@@ -60,10 +63,11 @@ struct ConvertCommand: ParsableCommand, ModelCommand {
     }
 
     func run() throws {
-        let options = ConversionOptions(
+        var options = ConversionOptions(
             to: to?.rawValue, naming: naming, optimizer: optimizer, level: level, threadCount: threads, verifies: !noVerify,
             replacesExisting: force, isStrict: strict, configuration: modelOptions.config,
             verification: VerificationOptions(threadCount: threads, maxDrift: maxDrift))
+        options.compresses = compress
         do {
             report(try convert(model, to: output, options: options))
         } catch let failure as VerificationFailure {

@@ -96,7 +96,7 @@ let package = Package(
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "PyTorchFormat", "TestSupport"]),
         .testTarget(
             name: "FormatContractTests",
-            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport", "ingot", "ingot-fuzz"]),
         .testTarget(
             name: "ArchitecturesTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
@@ -113,3 +113,12 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
 )
+
+// `make fuzz`: libFuzzer brings the main function and the compiler counts what is reached, so this is no part of an ordinary build.
+if Context.environment["INGOT_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "ingot-fuzz-parsers",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "IngotFormat", "SafetensorsFormat", "PyTorchFormat"],
+            swiftSettings: [.unsafeFlags(["-parse-as-library"])]))
+}

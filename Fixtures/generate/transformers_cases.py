@@ -139,6 +139,9 @@ ACTIVATIONS = ("gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gel
 
 
 def bert_more_cases():
+    for dtype, sources in (("bfloat16", ("safetensors5", "bin4")), ("float16", ("safetensors4", "legacy4"))):
+        case(f"bert_{dtype}", "bert", "BertForMaskedLM", small(), bert_inputs(f"bert_{dtype}"), sources, dtype=dtype,
+             notes=f"stored as {dtype}, computed in f32 (torch_dtype given)")
     for name in ACTIVATIONS:
         five = ("safetensors5",)
         case(f"bert_{name}", "bert", "BertModel",
@@ -171,7 +174,7 @@ def roberta_cases():
     case("roberta_model", "roberta", "RobertaModel", roberta(num_hidden_layers=2), roberta_inputs("roberta_model", long=True), ("safetensors5", "bin4"))
     case("roberta_twelve_layers", "roberta", "RobertaModel", roberta(hidden_size=6, intermediate_size=7, num_hidden_layers=12),
          roberta_inputs("roberta_twelve_layers"), init={"add_pooling_layer": False})
-    case("roberta_masked_lm", "roberta", "RobertaForMaskedLM", roberta(), roberta_inputs("roberta_masked_lm"), ("safetensors5", "bin4", "tf4"))
+    case("roberta_masked_lm", "roberta", "RobertaForMaskedLM", roberta(), roberta_inputs("roberta_masked_lm"), ("safetensors5", "bin4_positions", "tf4"))
     case("roberta_sequence", "roberta", "RobertaForSequenceClassification", roberta(num_labels=5, type_vocab_size=2), 
          {"": tokens("roberta_sequence", pad=1, low=2, types=2)}, ("safetensors5", "tf4"))
     case("roberta_token", "roberta", "RobertaForTokenClassification", roberta(num_labels=7), roberta_inputs("roberta_token"))

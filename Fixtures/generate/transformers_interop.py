@@ -3,9 +3,10 @@
 
     transformers_interop.py INGOT PYTHON_OF_TRANSFORMERS5 PYTHON_OF_TRANSFORMERS4 [PATTERN]
 
-Converts every folder of transformers/manifest.json (or those of cases whose names match the shell pattern), whatever framework wrote it:
+Takes every folder of transformers/manifest.json (or those of cases whose names match the shell pattern), whatever framework wrote it:
 
     route            written                                      opened by
+    run              what `ingot run` computes from the source    compared here, each row; also of sparse/manifest.json
     safetensors      a folder (--to safetensors)                  transformers 5
     shards           the same in shards, for cases that come so   transformers 5
     ingot            .ingot, and from that a folder               transformers 5; tensors equal those of the first route
@@ -104,7 +105,7 @@ def work(framework, jobs):
 
     def load5(job):
         cls = getattr(transformers, job["class"])
-        model, info = cls.from_pretrained(job["folder"], output_loading_info=True, attn_implementation="eager", **job["init"])
+        model, info = cls.from_pretrained(job["folder"], output_loading_info=True, attn_implementation="eager", dtype="float32", **job["init"])
         return model.eval(), information(info)
 
     def load4(job):
@@ -157,7 +158,27 @@ def work(framework, jobs):
 class Converter:
     def __init__(self, ingot, folder):
         self.ingot, self.folder = ingot, folder
-        self.refused = self.failed = 0
+        self.refused = self.failed = self.passed = 0
+
+    def run(self, row):
+        """Holds what `ingot run` computes against the row's outputs."""
+        output = self.folder / "run.npz"
+        command = [self.ingot, "run", "--quiet", str(FIXTURES / row["path"]), "--inputs", str(FIXTURES / row["inputs"]), "--output", str(output)]
+        result = subprocess.run(command, capture_output=True, text=True)
+        name = f"run {'/'.join(row['path'].split('/')[1:])} {row['name']}"
+        said = " ".join((result.stderr or result.stdout).split())[:400]
+        if result.returncode == 69:
+            self.refused += 1
+            print(f"refused {name}: {said}", flush=True)
+            return
+        gap = f"ingot run exits {result.returncode}: {said}"
+        if result.returncode == 0:
+            with np.load(output) as f:
+                gap = difference(row, read(row["inputs"]), read(row["outputs"]), dict(f))
+        good = not isinstance(gap, str) and gap <= TOLERANCE
+        self.passed += good
+        self.failed += not good
+        print(f"{'passed' if good else 'FAILED'} {name}: {gap if isinstance(gap, str) else f'largest difference {gap:.2g}'}", flush=True)
 
     def convert(self, route, source, output, *options):
         """True if the output is there."""
@@ -191,13 +212,19 @@ def tensors(folder):
 
 
 def main(ingot, python5, python4, pattern="*"):
-    models = {}
+    models, sparse = {}, []
     for row in json.loads((FIXTURES / "transformers/manifest.json").read_text()):
         if fnmatch.fnmatch(row["path"].split("/")[1], pattern):
             models.setdefault(row["path"], []).append(row)
+    for row in json.loads((FIXTURES / "sparse/manifest.json").read_text()):
+        if fnmatch.fnmatch("sparse_" + row["path"].split("/")[1], pattern):
+            sparse.append(row)
     folder = Path(tempfile.mkdtemp(prefix="ingot-interop."))
     converter = Converter(ingot, folder)
     jobs = {"transformers5": [], "tensorflow4": []}
+
+    for row in [r for rows in models.values() for r in rows] + sparse:
+        converter.run(row)
 
     for path, rows in models.items():
         case, dialect = path.split("/")[1:]
@@ -228,7 +255,7 @@ def main(ingot, python5, python4, pattern="*"):
                 shutil.copy(source / "config.json", target)
             add("tensorflow4", "tensorflow", target)
 
-    passed, failed = 0, converter.failed
+    passed, failed = converter.passed, converter.failed
     for framework, python in (("transformers5", python5), ("tensorflow4", python4)):
         if not jobs[framework]:
             continue

@@ -86,6 +86,8 @@ def build(case):
     model = cls._from_config(configuration(case), attn_implementation=attention(cls), **case.init)
     randomise(model, case)
     model.tie_weights()
+    if "dtype" in case.options:
+        model.to(getattr(torch, case.options["dtype"])).float()  # values that the narrower type holds
     if FIVE and case.options.get("untied_head"):
         # transformers 5 ties T5's head whatever the configuration says, unless a checkpoint holds two different tensors.
         head = torch.nn.Parameter(torch.from_numpy(tc.weight(case.name, "lm_head.weight", "matrix", tuple(model.lm_head.weight.shape), case.config["d_model"])))
@@ -156,6 +158,8 @@ def save(model, case, source):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shard = {"max_shard_size": case.options.get("shard", "16KB")} if source.endswith("_sharded") else {}
+    if "dtype" in case.options:
+        model = copy.deepcopy(model).to(getattr(torch, case.options["dtype"]))
     if source.startswith("safetensors"):
         model.save_pretrained(folder, **shard)
     else:
@@ -204,7 +208,13 @@ def google(state, config, folder):
     """The first BERT files: gamma and beta, the decoder's weight but not its second bias, position ids as a buffer."""
     state = gamma(state, config, folder)
     del state["cls.predictions.decoder.bias"]
-    state["bert.embeddings.position_ids"] = torch.arange(config.max_position_embeddings).unsqueeze(0)
+    return positions(state, config, folder)
+
+
+def positions(state, config, folder):
+    """Position ids were a buffer that was saved until 2023."""
+    table = next(n for n in state if n.endswith("embeddings.position_embeddings.weight"))
+    state[table.replace("position_embeddings.weight", "position_ids")] = torch.arange(config.max_position_embeddings).unsqueeze(0)
     return state
 
 
@@ -239,32 +249,33 @@ def unnamed(state, config, folder):
 
 
 def buffers(state, config, folder):
-    """What GPT-2 files held until 2023: the causal mask and the masked value of each layer."""
+    """What files of GPT-2 and GPT-Neo held until 2023: the causal mask and the masked value of each layer."""
     result = type(state)()
     for name, value in state.items():
         result[name] = value
-        if name.endswith("attn.c_proj.bias"):
-            prefix = name[:-len("c_proj.bias")]
-            n = config.n_positions
+        last = "attn.attention.out_proj.bias" if config.model_type == "gpt_neo" else "attn.c_proj.bias"
+        if name.endswith(last):
+            prefix = name[:-len(last.split(".")[-2] + ".bias")]
+            n = config.max_position_embeddings
             result[prefix + "bias"] = torch.tril(torch.ones((n, n), dtype=torch.uint8)).view(1, 1, n, n)
             result[prefix + "masked_bias"] = torch.tensor(-1e4)
     return result
 
 
 REWRITES = {"": lambda state, config, folder: state, "gamma": gamma, "google": google, "prefixed": prefixed, "base": base, "stale": stale,
-            "unnamed": unnamed, "buffers": buffers}
+            "unnamed": unnamed, "buffers": buffers, "positions": positions}
 
 
 def reload(folder, case):
     cls = getattr(transformers, case.cls)
-    model, info = cls.from_pretrained(folder, output_loading_info=True, attn_implementation=attention(cls), **case.init)
+    model, info = cls.from_pretrained(folder, output_loading_info=True, attn_implementation=attention(cls), torch_dtype=torch.float32, **case.init)
     return model.eval(), {k: sorted(str(i) for i in v) for k, v in info.items() if v}
 
 
 def sdpa_outputs(folder, case, inputs):
     cls = getattr(transformers, case.cls)
     try:
-        model = cls.from_pretrained(folder, attn_implementation="sdpa", **case.init).eval()
+        model = cls.from_pretrained(folder, attn_implementation="sdpa", torch_dtype=torch.float32, **case.init).eval()
     except (ValueError, ImportError):
         return None
     if model.config._attn_implementation != "sdpa":

@@ -127,7 +127,7 @@ def gpt_neo_cases():
           "left_padded": tokens("gpt_neo_model/left", 3, 9)})
     two = dict(num_layers=2, attention_types=[[["local", "global"], 1]])
     case("gpt_neo_lm", "gpt_neo", "GPTNeoForCausalLM", gpt_neo(**two, window_size=3), {"": tokens("gpt_neo_lm", mask="right")},
-         ("safetensors5", "safetensors4", "bin4"))
+         ("safetensors5", "safetensors4", "bin4_buffers"))
     case("gpt_neo_lm_untied", "gpt_neo", "GPTNeoForCausalLM", gpt_neo(**two, tie_word_embeddings=False, intermediate_size=None, activation_function="relu"),
          {"": tokens("gpt_neo_lm_untied", mask="right")}, notes="intermediate_size not given: 4 hidden_size")
     case("gpt_neo_twelve_layers", "gpt_neo", "GPTNeoForCausalLM",

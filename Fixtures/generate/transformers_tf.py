@@ -67,23 +67,26 @@ def save(model, case, source):
 
 
 def old_names(path):
-    """Tables were called `weight` before they were called `embeddings`: the same file with that name."""
+    """The same file as TensorFlow 2.0's days had it: tables called `weight`, names as fixed-length strings, layers without weights listed too."""
     temporary = path.with_suffix(".new")
+
+    def text(value):
+        return value if isinstance(value, str) else value.decode()
+
+    def rename(value):
+        return text(value).replace("embeddings:0", "weight:0")
+
     with h5py.File(path) as source, h5py.File(temporary, "w") as target:
-        def rename(value):
-            return value.replace("embeddings:0", "weight:0") if isinstance(value, str) else value.replace(b"embeddings:0", b"weight:0")
-
-        for layer in source:
-            target.create_group(layer)
-
-            def copy(name, item):
-                if isinstance(item, h5py.Dataset):
-                    target[layer].create_dataset(name.replace("embeddings:0", "weight:0"), data=item[()], track_times=False)
-
-            source[layer].visititems(copy)
-            target[layer].attrs["weight_names"] = [rename(n) for n in source[layer].attrs["weight_names"]]
-        for name, value in source.attrs.items():
-            target.attrs[name] = value
+        names = [text(n) for n in source.attrs["layer_names"]]
+        for layer in names:
+            group = target.create_group(layer)
+            weights = list(source[layer].attrs["weight_names"])
+            for name in weights:
+                group.create_dataset(rename(name), data=source[layer][text(name)][()], track_times=False)
+            group.attrs["weight_names"] = np.array([rename(n).encode() for n in weights])
+        target.create_group("dropout_37").attrs["weight_names"] = np.array([])
+        target.attrs["layer_names"] = np.array([n.encode() for n in names[:1] + ["dropout_37"] + names[1:]])
+        target.attrs["backend"], target.attrs["keras_version"] = np.bytes_(b"tensorflow"), np.bytes_(b"2.2.4-tf")
     os.replace(temporary, path)
 
 

@@ -149,6 +149,8 @@ public enum LoweringTarget: Hashable, Sendable {
     case keras3
     /// Keras 3 `.weights.h5`: weights alone.
     case keras3Weights
+    /// Canonical names and layouts, the configuration in root attributes: for formats without groups.
+    case canonical
     /// PyTorch's names and layouts, ties listed, `config.json` as transformers 5 writes it among the documents.
     case pytorch
     /// The groups, attributes and names of `tf_model.h5` as transformers 4 writes it, `config.json` among the documents.

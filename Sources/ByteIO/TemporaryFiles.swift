@@ -1,9 +1,9 @@
 import Glibc
 import Synchronization
 
-/// The temporary files of this process, removed also when a signal ends it.
+/// The temporary files and directories of this process, removed also when a signal ends it.
 public enum TemporaryFiles {
-    private static let slotCount = 64
+    private static let slotCount = 1_024
     private static let slotSize = 4_096
     /// Fixed C strings, since a signal handler may neither allocate nor lock. A slot is free while its first byte is 0.
     private nonisolated(unsafe) static let slots: UnsafeMutablePointer<CChar> = {
@@ -38,6 +38,10 @@ public enum TemporaryFiles {
             signal(signalNumber) { number in
                 for i in 0..<TemporaryFiles.slotCount where TemporaryFiles.slots[i * TemporaryFiles.slotSize] != 0 {
                     unlink(TemporaryFiles.slots + i * TemporaryFiles.slotSize)
+                }
+                // Directories, empty by now.
+                for i in 0..<TemporaryFiles.slotCount where TemporaryFiles.slots[i * TemporaryFiles.slotSize] != 0 {
+                    rmdir(TemporaryFiles.slots + i * TemporaryFiles.slotSize)
                 }
                 signal(number, SIG_DFL)
                 raise(number)

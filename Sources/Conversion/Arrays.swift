@@ -1,3 +1,4 @@
+import Architectures
 import ByteIO
 import Containers
 import Executor
@@ -22,20 +23,26 @@ public enum Arrays {
     }
 }
 
-extension Graph {
-    /// Arrays matched to the graph's inputs by name; a single input accepts any name.
-    /// - Throws: `InputError` that lists what is missing and what isn't known.
-    public func matched(_ arrays: [(name: String, tensor: Tensor)]) throws -> [String: Tensor] {
-        if inputs.count == 1, arrays.count == 1 { return [inputs[0].name: arrays[0].tensor] }
-        let given = Dictionary(arrays.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-        let missing = inputs.map(\.name).filter { given[$0] == nil }
-        let unknown = arrays.map(\.name).filter { name in !inputs.contains { $0.name == name } }
-        guard missing.isEmpty, unknown.isEmpty else {
-            var parts: [String] = []
-            if !missing.isEmpty { parts.append("missing: \(missing.joined(separator: ", "))") }
-            if !unknown.isEmpty { parts.append("not an input: \(unknown.joined(separator: ", "))") }
-            throw InputError("inputs don't fit the model (\(inputs.map(\.name).joined(separator: ", "))); \(parts.joined(separator: "; "))")
-        }
-        return given
+/// Arrays matched to a model's inputs by name, and what was left out filled in as the framework does.
+///
+/// An array under a name of its own is taken where the model has one input that it needs.
+/// - Returns: a tensor for each of the graph's inputs, and lines for people on what was filled in.
+/// - Throws: `InputError` that lists what is missing and what isn't known.
+public func matchedInputs(
+    _ arrays: [(name: String, tensor: Tensor)], to model: any Model, graph: Graph
+) throws -> (inputs: [String: Tensor], notes: [String]) {
+    let names = graph.inputs.map(\.name)
+    let optional = Set(model.inputDescriptions.filter(\.isOptional).map(\.name))
+    let required = names.filter { !optional.contains($0) }
+    var given = Dictionary(arrays.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+    if arrays.count == 1, required.count == 1, !names.contains(arrays[0].name) { given = [required[0]: arrays[0].tensor] }
+    let missing = required.filter { given[$0] == nil }
+    let unknown = given.keys.filter { !names.contains($0) }.sorted()
+    guard missing.isEmpty, unknown.isEmpty else {
+        var parts: [String] = []
+        if !missing.isEmpty { parts.append("missing: \(missing.joined(separator: ", "))") }
+        if !unknown.isEmpty { parts.append("not an input: \(unknown.joined(separator: ", "))") }
+        throw InputError("inputs don't fit the model (\(names.joined(separator: ", "))); \(parts.joined(separator: "; "))")
     }
+    return try model.completed(given)
 }

@@ -90,6 +90,9 @@ public struct ModelFile: Sendable {
         if !format.verifiesOnReading { try checkStorage() }
     }
 
+    /// Size of all its files, in bytes.
+    public var byteCount: Int { region.count }
+
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
         if let model { return model }

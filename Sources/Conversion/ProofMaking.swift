@@ -9,10 +9,11 @@ extension Proof {
     static let projectionCount = 16
     static let sampleCount = 64
 
-    /// Runs the probe on the reference backend and sketches every layer and output.
+    /// Runs the probe and sketches every layer and output.
     static func make(graph: Graph, parameters: [String: Tensor], probe: Probe, tolerance: Tolerance = Tolerance()) throws -> Proof {
+        let options = try VerificationOptions().execution(of: graph, inputs: probe.inputs)
         let result = try Executor.run(
-            graph, parameters: parameters, inputs: probe.inputs, options: ExecutionOptions(backend: .reference), capturing: .layerOutputs)
+            graph, parameters: parameters, inputs: probe.inputs, options: options, capturing: .layerOutputs)
         var sketches: [Sketch] = []
         for layer in result.captured { sketches.append(try Sketch(layer.name, layer.tensor, isOutput: false, seed: probe.seed)) }
         for output in result.outputs { sketches.append(try Sketch(output.name, output.tensor, isOutput: true, seed: probe.seed)) }

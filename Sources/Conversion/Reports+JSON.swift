@@ -40,7 +40,8 @@ extension ConversionReport {
     public var json: JSONValue {
         [
             "source": .string(sourcePath), "output": .string(outputPath), "format": .string(outputKind.rawValue),
-            "source_bytes": .int(sourceByteCount), "output_bytes": .int(outputByteCount), "fingerprint": .string(fingerprint),
+            "source_bytes": .int(sourceByteCount), "output_bytes": .int(outputByteCount),
+            "fingerprint": fingerprint.map { .string($0) } ?? .null,
             "written": .bool(verification?.passes ?? true), "notes": .array(notes.map { .string($0) }),
             "verification": verification?.json ?? .null,
         ]

@@ -29,7 +29,8 @@ extension Verification {
             relative: max(options.tolerance.relative, proof.relativeTolerance))
         let inputs = proof.inputTensors
         let run = try Executor.run(
-            graph, parameters: parameterTensors(model), inputs: inputs, options: options.execution, capturing: .layerOutputs)
+            graph, parameters: parameterTensors(model), inputs: inputs, options: options.execution(of: graph, inputs: inputs),
+            capturing: .layerOutputs)
         let fresh =
             try run.captured.map { try Proof.Sketch($0.name, $0.tensor, isOutput: false, seed: proof.seed) }
             + run.outputs.map { try Proof.Sketch($0.name, $0.tensor, isOutput: true, seed: proof.seed) }
@@ -53,7 +54,9 @@ extension Verification {
     ) throws -> Verification {
         var result = Verification()
         result.isProofOnly = true
-        let run = try Executor.run(try model.graph(), parameters: parameterTensors(model), inputs: inputs, options: options.execution)
+        let graph = try model.graph()
+        let run = try Executor.run(
+            graph, parameters: parameterTensors(model), inputs: inputs, options: options.execution(of: graph, inputs: inputs))
         for (name, wanted) in expected {
             guard let actual = run[name] ?? (expected.count == 1 && run.outputs.count == 1 ? run.outputs[0].tensor : nil) else {
                 throw UnsupportedError("the model has no output '\(name)'", items: run.outputs.map(\.name))

@@ -64,7 +64,8 @@ public struct Verification: Sendable {
 /// How strictly, and with which inputs.
 public struct VerificationOptions: Sendable {
     public var tolerance: Tolerance
-    public var backend: Backend
+    /// nil: the reference, or where that would take minutes the fast backend.
+    public var backend: Backend?
     public var threadCount: Int
     public var maxMemory: UInt64?
     /// Inputs instead of the probe's.
@@ -73,7 +74,7 @@ public struct VerificationOptions: Sendable {
     public var maxDrift: Double?
 
     public init(
-        tolerance: Tolerance = Tolerance(), backend: Backend = .reference, threadCount: Int = ExecutionOptions.processorCount,
+        tolerance: Tolerance = Tolerance(), backend: Backend? = nil, threadCount: Int = ExecutionOptions.processorCount,
         maxMemory: UInt64? = nil, inputs: [String: Tensor]? = nil, maxDrift: Double? = nil
     ) {
         self.tolerance = tolerance
@@ -84,14 +85,32 @@ public struct VerificationOptions: Sendable {
         self.maxDrift = maxDrift
     }
 
-    var execution: ExecutionOptions { ExecutionOptions(backend: backend, threadCount: threadCount, maxMemory: maxMemory) }
+    var execution: ExecutionOptions {
+        ExecutionOptions(backend: backend ?? .reference, threadCount: threadCount, maxMemory: maxMemory)
+    }
+
+    /// The backend asked for, else the reference, but for work that it would take minutes for.
+    public func execution(of graph: Graph, inputs: [String: Tensor]) throws -> ExecutionOptions {
+        var options = execution
+        guard backend == nil else { return options }
+        var planning = options
+        planning.maxMemory = .max
+        let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: planning)
+        if plan.operations > Self.referenceOperationLimit || plan.bufferBytes > options.maxMemory { options.backend = .fast }
+        return options
+    }
+
+    /// About ten seconds of the reference backend.
+    static let referenceOperationLimit: UInt64 = 5_000_000_000
 }
 
 extension Verification {
     /// Holds two models against each other. Between generations, the second must equal the first with the declared rewrites applied.
+    /// - Parameter rounding: the dtype that the first's floats were rounded to, as a further rewrite of every parameter.
     /// - Throws: errors of reading; what differs is in the result.
-    public static func between(_ a: any Model, _ b: any Model, options: VerificationOptions = VerificationOptions()) throws -> Verification
-    {
+    public static func between(
+        _ a: any Model, _ b: any Model, rounding: DType? = nil, options: VerificationOptions = VerificationOptions()
+    ) throws -> Verification {
         var result = Verification()
         // What b ought to be: a itself, or a lowered to b's convention.
         var expected = a
@@ -101,13 +120,14 @@ extension Verification {
             expected = try ModelFile.lift(lowered.checkpoint) ?? a
         }
         result.rewrites = rewrites.map(\.description)
-        try result.compareParameters(a, b, rewrites: rewrites)
+        if let rounding { result.rewrites.append("all floats rounded to \(rounding.rawValue), to nearest even") }
+        try result.compareParameters(a, b, rewrites: rewrites, rounding: rounding)
         try result.compareConfiguration(expected, b)
-        try result.compareForwardPass(a, b, options: options, isRewritten: !rewrites.isEmpty)
+        try result.compareForwardPass(a, b, rounding: rounding, options: options, isRewritten: !rewrites.isEmpty)
         return result
     }
 
-    private mutating func compareParameters(_ a: any Model, _ b: any Model, rewrites: [Rewrite]) throws {
+    private mutating func compareParameters(_ a: any Model, _ b: any Model, rewrites: [Rewrite], rounding: DType?) throws {
         let changes = Dictionary(rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         let theirs = Dictionary(b.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         for parameter in a.parameters {
@@ -116,10 +136,11 @@ extension Verification {
                 continue
             }
             let change = changes[parameter.name]
-            let wanted = try change?.apply(parameter.tensor) ?? parameter.tensor
+            var wanted = try change?.apply(parameter.tensor) ?? parameter.tensor
+            if let rounding, wanted.dtype.isFloat { wanted = wanted.rounded(to: rounding) }
             if let message = try difference(wanted, other) {
                 differences.append(ParameterDifference(name: parameter.name, message: message))
-            } else if change != nil {
+            } else if change != nil || wanted.dtype != parameter.tensor.dtype {
                 rewrittenCount += 1
             } else {
                 equalCount += 1
@@ -145,16 +166,23 @@ extension Verification {
         }
     }
 
-    private mutating func compareForwardPass(_ a: any Model, _ b: any Model, options: VerificationOptions, isRewritten: Bool) throws {
+    private mutating func compareForwardPass(
+        _ a: any Model, _ b: any Model, rounding: DType?, options: VerificationOptions, isRewritten: Bool
+    ) throws {
         guard forwardObstacle == nil, configurationDifference == nil, differences.allSatisfy({ !$0.message.contains("missing") }) else {
             return
         }
         let graphs = (try a.graph(), try b.graph())
-        let inputs = try options.inputs ?? Probe(for: graphs.0).inputs
-        let first = try Executor.run(
-            graphs.0, parameters: parameterTensors(a), inputs: inputs, options: options.execution, capturing: .layerOutputs)
+        let inputs = try options.inputs ?? Probe(for: a, graph: graphs.0).inputs
+        var parameters = parameterTensors(a)
+        if let rounding {
+            // What was written must compute what the rounded weights compute; how far that is from the original is the drift.
+            parameters = parameters.mapValues { $0.dtype.isFloat ? $0.rounded(to: rounding) : $0 }
+        }
+        let execution = try options.execution(of: graphs.0, inputs: inputs)
+        let first = try Executor.run(graphs.0, parameters: parameters, inputs: inputs, options: execution, capturing: .layerOutputs)
         let second = try Executor.run(
-            graphs.1, parameters: parameterTensors(b), inputs: inputs, options: options.execution, capturing: .layerOutputs)
+            graphs.1, parameters: parameterTensors(b), inputs: inputs, options: execution, capturing: .layerOutputs)
         for (x, y, isOutput) in zip(first.captured, second.captured).map({ ($0, $1, false) })
             + zip(first.outputs, second.outputs).map({ ($0, $1, true) })
         {
@@ -169,6 +197,21 @@ extension Verification {
                 comparison.failingCount = 0
             }
             layers.append(LayerComparison(name: x.name, isOutput: isOutput, comparison: comparison))
+        }
+        if rounding != nil {
+            try addDrift(
+                from: Executor.run(graphs.0, parameters: parameterTensors(a), inputs: inputs, options: execution), to: second,
+                bound: options.maxDrift)
+        }
+    }
+
+    /// How far rounded weights move the outputs; more than `bound` fails the proof.
+    private mutating func addDrift(from original: ExecutionResult, to rounded: ExecutionResult, bound: Double?) throws {
+        for (x, y) in zip(original.outputs, rounded.outputs) {
+            outputDrift = max(outputDrift, try compare(y.tensor, x.tensor).maximumDifference)
+        }
+        if let bound, !(outputDrift <= bound) {
+            proofProblems.append("an output drifts by \(outputDrift), more than the \(bound) allowed")
         }
     }
 }

@@ -28,14 +28,21 @@ struct FuzzCommand: ParsableCommand {
     @Option(help: "Of the first case; the others follow.")
     var seed: UInt64 = 1
 
+    @Option(help: "Memory of a case, in MiB.")
+    var megabytes: UInt64 = 1_024
+
     @Option(help: "A folder for the damaged files that found something.")
     var save: String?
+
+    @Option(help: "An error's code: files that it refuses are saved too.")
+    var keep: String?
 
     @Flag(help: "Say how each case ended.")
     var verbose = false
 
     func validate() throws {
         guard count > 0 else { throw ValidationError("--count takes a positive number") }
+        guard megabytes > 0, megabytes < 1 << 20 else { throw ValidationError("--megabytes takes a number from 1 to 1048575") }
     }
 
     func run() throws {
@@ -59,9 +66,10 @@ struct FuzzCommand: ParsableCommand {
             defer { unlink(path) }
             let subject = Case(
                 path: path, original: sample.checkpoint, hasChecksums: sample.format == "ingot" || sample.format == "keras" && !isRepaired)
-            let ending = Ending(running: subject)
+            let ending = Ending(running: subject, memoryByteCount: megabytes << 20)
             tally.add(ending, format: sample.format)
             if verbose { print("seed \(seed): \(kinds): \(ending)") }
+            if let save, let keep, case .refused(keep) = ending { try write(bytes, to: "\(save)/seed\(seed)\(sample.ending)") }
             guard ending.isFound else { continue }
             print("found: seed \(seed), \(sample.path), \(kinds): \(ending)")
             if let save { try write(bytes, to: "\(save)/seed\(seed)\(sample.ending)") }
@@ -127,14 +135,14 @@ enum Ending: CustomStringConvertible {
     private static let (takenCode, refusedCode, wrongCode): (Int32, Int32, Int32) = (0, 10, 11)
 
     /// Runs a case in a child. This process has one thread, so the child may do anything.
-    init(running subject: Case) {
+    init(running subject: Case, memoryByteCount: UInt64) {
         var ends: [Int32] = [-1, -1]
         guard cp_pipe(&ends) == 0 else {
             self = .exited(code: EX_OSERR)
             return
         }
         let child = cp_fork()
-        if child == 0 { Self.runChild(subject, reply: ends[1]) }
+        if child == 0 { Self.runChild(subject, memoryByteCount: memoryByteCount, reply: ends[1]) }
         close(ends[1])
         var buffer = [UInt8](repeating: 0, count: 512)
         var text: [UInt8] = []
@@ -158,9 +166,9 @@ enum Ending: CustomStringConvertible {
         }
     }
 
-    private static func runChild(_ subject: Case, reply: Int32) -> Never {
+    private static func runChild(_ subject: Case, memoryByteCount: UInt64, reply: Int32) -> Never {
         // The wall's limit is for what waits; a busy machine may take long over 2 seconds of work.
-        guard cp_confine(1 << 30, 2, 30) == 0 else { _exit(EX_OSERR) }
+        guard cp_confine(memoryByteCount, 2, 30) == 0 else { _exit(EX_OSERR) }
         let (code, message): (Int32, String) =
             switch subject.outcome() {
             case .taken: (takenCode, "")

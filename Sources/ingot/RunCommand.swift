@@ -64,7 +64,14 @@ struct RunCommand: ParsableCommand, ModelCommand {
         let loaded = try file.requireModel()
         for line in loaded.report.assumptions { Terminal.note(line, common) }
         let graph = try loaded.graph()
-        let tensors = try inputs.map { try graph.matched(Arrays.read($0)) } ?? Probe(for: graph, seed: seed).inputs
+        let tensors: [String: Tensor]
+        if let inputs {
+            let matched = try matchedInputs(Arrays.read(inputs), to: loaded, graph: graph)
+            for line in matched.notes { Terminal.note(line, common) }
+            tensors = matched.inputs
+        } else {
+            tensors = try Probe(for: loaded, graph: graph, seed: seed).inputs
+        }
         let options = ExecutionOptions(
             backend: backend, threadCount: threads, maxMemory: maxMemory?.value, isRepeated: repetitions != nil)
         let plan = try Planner.plan(graph, inputShapes: tensors.mapValues(\.shape), options: options)

@@ -36,8 +36,8 @@ struct VerifyCommand: ParsableCommand, ModelCommand {
     @Option(help: ArgumentHelp("Write the probe's inputs and the outputs, to check in another framework.", valueName: "file"))
     var probeOut: String?
 
-    @Option(help: "reference (f64, the default) or fast (f32).")
-    var backend: Backend = .reference
+    @Option(help: "reference (f64; the default but for models that it would take minutes for) or fast (f32).")
+    var backend: Backend?
 
     @Flag(help: "Replace an existing --probe-out file.")
     var force = false
@@ -56,7 +56,12 @@ struct VerifyCommand: ParsableCommand, ModelCommand {
         for note in file.notes { Terminal.note(note, common) }
         try file.checkStorage()
         var options = VerificationOptions(tolerance: tolerance.tolerance, backend: backend)
-        if let inputs { options.inputs = try file.requireModel().graph().matched(Arrays.read(inputs)) }
+        if let inputs {
+            let model = try file.requireModel()
+            let matched = try matchedInputs(Arrays.read(inputs), to: model, graph: model.graph())
+            for line in matched.notes { Terminal.note(line, common) }
+            options.inputs = matched.inputs
+        }
         if let probeOut { try writeProbe(file, options: options, to: probeOut) }
 
         let verification: Verification
@@ -85,9 +90,9 @@ struct VerifyCommand: ParsableCommand, ModelCommand {
     private func writeProbe(_ file: ModelFile, options: VerificationOptions, to path: String) throws {
         let model = try file.requireModel()
         let graph = try model.graph()
-        let inputs = try options.inputs ?? Probe(for: graph).inputs
+        let inputs = try options.inputs ?? Probe(for: model, graph: graph).inputs
         let parameters = Dictionary(model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-        let result = try Executor.run(graph, parameters: parameters, inputs: inputs, options: ExecutionOptions(backend: options.backend))
+        let result = try Executor.run(graph, parameters: parameters, inputs: inputs, options: options.execution(of: graph, inputs: inputs))
         var arrays = graph.inputs.compactMap { input in inputs[input.name].map { (name: "input:\(input.name)", tensor: $0) } }
         arrays += result.outputs.map { (name: "output:\($0.name)", tensor: $0.tensor) }
         try Arrays.write(arrays, to: path, replacesExisting: force)

@@ -20,7 +20,7 @@ import Testing
 
     static let snapshots: [Snapshot] =
         [Snapshot("help", "--help"), Snapshot("version", "--version")]
-        + ["inspect", "convert", "run", "verify", "check", "formats"].map { Snapshot("help-\($0)", "\($0) --help") }
+        + ["inspect", "convert", "run", "verify", "diff", "check", "formats"].map { Snapshot("help-\($0)", "\($0) --help") }
         + [
             Snapshot("formats", "formats"), Snapshot("formats-json", "formats --json"),
             Snapshot("inspect-keras2", "inspect keras2/keras2_lstm_trained.h5"),

@@ -44,7 +44,7 @@ extension FixtureModel {
     /// Outputs that aren't what the framework computed, one line each.
     func differences(of model: any Model, on backend: Backend) throws -> [String] {
         let graph = try model.graph()
-        let inputs = try graph.matched(Arrays.read(Fixtures.path(inputs)))
+        let inputs = try matchedInputs(Arrays.read(Fixtures.path(inputs)), to: model, graph: graph).inputs
         let expected = try Arrays.read(Fixtures.path(outputs))
         let parameters = Dictionary(model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         // Tests run side by side; one thread each is quickest.

@@ -6,7 +6,7 @@ import ModelIR
 extension TransformerModel {
     public func lower(to target: LoweringTarget) throws -> Lowered {
         switch target {
-        case .pytorch: return try loweredToPyTorch()
+        case .pytorch, .canonical: return try loweredToPyTorch()
         case .tensorflow, .keras2, .keras3, .keras3Weights:
             throw UnsupportedError("a model of transformers can't be written so")
         }

@@ -20,6 +20,8 @@ struct KerasSource: Sendable {
         case named(base: String)
         /// `layers/<class>/vars/<n>`: `.weights.h5` and `.keras`. Older writers said `_layer_checkpoint_dependencies`.
         case store(container: String)
+        /// Every parameter under its canonical name, whatever the format.
+        case canonical
     }
 
     /// In the words of Keras 2 where Keras 1 wrote it, cuDNN's layers as the plain ones that compute the same.
@@ -71,7 +73,9 @@ struct KerasSource: Sendable {
             version.generation == 1 ? Keras1Configuration.translated(configuration) : configuration)
 
         let isWhole = checkpoint.attributes["model_config"] != nil
-        if hasModelWeights {
+        if checkpoint.attributes[KerasModel.namingAttribute]?.text == "canonical" {
+            weights = .canonical
+        } else if hasModelWeights {
             weights = .named(base: "model_weights")
         } else if checkpoint.attributes.strings("layer_names") != nil {
             weights = .named(base: "")
@@ -83,6 +87,7 @@ struct KerasSource: Sendable {
         let isArchive = metadata != nil
         switch weights {
         case .named: dialect = "keras\(version.generation)-" + (isWhole ? "h5" : "weights-h5")
+        case .canonical: dialect = "keras\(version.generation)-canonical"
         case .store: dialect = "keras\(version.generation)-" + (isArchive ? "archive" : "weights")
         }
     }

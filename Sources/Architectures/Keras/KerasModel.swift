@@ -30,6 +30,7 @@ public struct KerasModel: Model {
         var binder = KerasWeightBinder(checkpoint: checkpoint, source: source)
         switch source.weights {
         case .named(let base): try binder.bindNamed(instances, base: base)
+        case .canonical: try binder.bindCanonical(instances)
         case .store(let container): try binder.bindStore(instances, isSequential: self.container.isSequential, root: container)
         }
         parameters = binder.parameters

@@ -114,6 +114,20 @@ struct KerasWeightBinder {
 
     private func withoutSuffix(_ name: String) -> String { name.hasSuffix(":0") ? String(name.dropLast(2)) : name }
 
+    /// Tensors under canonical names, in canonical layouts whatever the version.
+    mutating func bindCanonical(_ instances: [KerasInstance]) throws {
+        for instance in instances {
+            guard instance.obstacles.isEmpty else {
+                for entry in checkpoint.tensors where entry.name.hasPrefix(instance.path) { try carry(entry.name, from: entry.name) }
+                continue
+            }
+            for variable in instance.variables {
+                try check(tensor(variable.name, for: variable.name), variable)
+                try carry(variable.name, from: variable.name)
+            }
+        }
+    }
+
     /// `layers/<class>[_n]/../vars/<n>`.
     mutating func bindStore(_ instances: [KerasInstance], isSequential: Bool, root: String) throws {
         for (instance, store) in zip(instances, KerasInstance.storeNames(instances, isSequential: isSequential)) where !store.isEmpty {

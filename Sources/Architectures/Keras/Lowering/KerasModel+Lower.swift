@@ -11,6 +11,7 @@ extension KerasModel {
     public func lower(to target: LoweringTarget) throws -> Lowered {
         switch target {
         case .keras2, .keras3, .keras3Weights: break
+        case .canonical: return canonical()
         case .pytorch, .tensorflow: throw UnsupportedError("a Keras model has no counterpart among the models of transformers")
         }
         // A model that can't be run can't be rewritten either: its layers are not understood.
@@ -77,5 +78,24 @@ extension KerasModel {
         guard let other = other as? KerasModel else { return nil }
         guard other.version.generation != version.generation || (hasPairsOfBiases && !other.hasPairsOfBiases) else { return nil }
         return try lower(to: other.version.generation == 3 ? .keras3 : .keras2)
+    }
+
+    /// Attribute of the root that says how the tensors are named.
+    static let namingAttribute = "ingot_naming"
+
+    /// Every parameter under its canonical name, as it is; configuration and version as attributes of the root.
+    private func canonical() -> Lowered {
+        var checkpoint = Checkpoint(format: "lowered")
+        checkpoint.tensors = parameters.map { Checkpoint.Entry(name: $0.name, tensor: $0.tensor) }
+        checkpoint.attributes = [
+            Attribute("model_config", .text(source.configuration.serialized(.python))),
+            Attribute(Self.namingAttribute, .text("canonical")),
+        ]
+        if !version.text.isEmpty { checkpoint.attributes.append(Attribute("keras_version", .text(version.text))) }
+        if let backend = source.backend { checkpoint.attributes.append(Attribute("backend", .text(backend))) }
+        var notes: [String] = []
+        if !report.optimizer.isEmpty { notes.append("optimizer state (\(report.optimizer.count) tensors) is left out") }
+        if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
+        return Lowered(checkpoint: checkpoint, notes: notes)
     }
 }

@@ -31,6 +31,9 @@ struct FuzzCommand: ParsableCommand {
     @Option(help: "Memory of a case, in MiB.")
     var megabytes: UInt64 = 1_024
 
+    @Option(help: "Processor time of a case, in seconds.")
+    var seconds = 2.0
+
     @Option(help: "A folder for the damaged files that found something.")
     var save: String?
 
@@ -42,6 +45,7 @@ struct FuzzCommand: ParsableCommand {
 
     func validate() throws {
         guard count > 0 else { throw ValidationError("--count takes a positive number") }
+        guard seconds > 0, seconds < 1e6 else { throw ValidationError("--seconds takes a positive number") }
         guard megabytes > 0, megabytes < 1 << 20 else { throw ValidationError("--megabytes takes a number from 1 to 1048575") }
     }
 
@@ -66,7 +70,7 @@ struct FuzzCommand: ParsableCommand {
             defer { unlink(path) }
             let subject = Case(
                 path: path, original: sample.checkpoint, hasChecksums: sample.format == "ingot" || sample.format == "keras" && !isRepaired)
-            let ending = Ending(running: subject, memoryByteCount: megabytes << 20)
+            let ending = Ending(running: subject, memoryByteCount: megabytes << 20, seconds: seconds)
             tally.add(ending, format: sample.format)
             if verbose { print("seed \(seed): \(kinds): \(ending)") }
             if let save, let keep, case .refused(keep) = ending { try write(bytes, to: "\(save)/seed\(seed)\(sample.ending)") }
@@ -135,14 +139,18 @@ enum Ending: CustomStringConvertible {
     private static let (takenCode, refusedCode, wrongCode): (Int32, Int32, Int32) = (0, 10, 11)
 
     /// Runs a case in a child. This process has one thread, so the child may do anything.
-    init(running subject: Case, memoryByteCount: UInt64) {
+    init(running subject: Case, memoryByteCount: UInt64, seconds: Double) {
         var ends: [Int32] = [-1, -1]
         guard cp_pipe(&ends) == 0 else {
             self = .exited(code: EX_OSERR)
             return
         }
         let child = cp_fork()
-        if child == 0 { Self.runChild(subject, memoryByteCount: memoryByteCount, reply: ends[1]) }
+        if child == 0 {
+            // The wall's limit is for what waits; a busy machine may take long over 2 seconds of work.
+            guard cp_confine(memoryByteCount, seconds, 30) == 0 else { _exit(EX_OSERR) }
+            Self.runChild(subject, reply: ends[1])
+        }
         close(ends[1])
         var buffer = [UInt8](repeating: 0, count: 512)
         var text: [UInt8] = []
@@ -166,9 +174,7 @@ enum Ending: CustomStringConvertible {
         }
     }
 
-    private static func runChild(_ subject: Case, memoryByteCount: UInt64, reply: Int32) -> Never {
-        // The wall's limit is for what waits; a busy machine may take long over 2 seconds of work.
-        guard cp_confine(memoryByteCount, 2, 30) == 0 else { _exit(EX_OSERR) }
+    private static func runChild(_ subject: Case, reply: Int32) -> Never {
         let (code, message): (Int32, String) =
             switch subject.outcome() {
             case .taken: (takenCode, "")

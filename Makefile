@@ -15,7 +15,11 @@ KERAS3_ENV ?= .build/keras3-env
 TRANSFORMERS5_ENV ?= .build/transformers5-env
 TRANSFORMERS4_ENV ?= .build/transformers4-env
 
-.PHONY: demo test build lint format fixtures fixtures-keras fixtures-transformers interop interop-keras interop-transformers fuzz deps clean
+# Workloads timed; BENCH_PEERS names Pythons with onnxruntime or torch, each time taken in turns with ours: `make bench BENCH_PEERS="python3"`.
+BENCH_PEERS ?=
+BENCH_OPTIONS ?=
+
+.PHONY: bench demo test build lint format fixtures fixtures-keras fixtures-transformers interop interop-keras interop-transformers fuzz deps clean
 
 demo: build
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
@@ -97,6 +101,9 @@ interop: interop-keras interop-transformers
 
 interop-keras: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	Fixtures/generate/interop.sh $(INGOT) $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
+
+bench: build
+	.build/release/ingot-bench $(foreach p,$(BENCH_PEERS),--peer $(p)) $(BENCH_OPTIONS)
 
 interop-transformers: build $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
 	$(TRANSFORMERS5_ENV)/bin/python Fixtures/generate/transformers_interop.py $(INGOT) $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python

@@ -74,6 +74,11 @@ let package = Package(
                 "ByteIO", "ModelIR", "FormatKit", "Executor", "Conversion", "CProcess", "CZlib",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .executableTarget(
+            name: "ingot-bench",
+            dependencies: [
+                "ByteIO", "JSON", "ModelIR", "Executor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
 
         .target(
             name: "TestSupport", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers"], path: "Tests/TestSupport"),
@@ -99,7 +104,9 @@ let package = Package(
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport", "ingot", "ingot-fuzz"]),
         .testTarget(
             name: "ArchitecturesTests",
-            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
+            dependencies: [
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Architectures", "Executor", "Conversion", "TestSupport",
+            ]),
         .testTarget(name: "ExecutorTests", dependencies: ["ByteIO", "ModelIR", "Executor", "CKernels", "TestSupport"]),
         .testTarget(
             name: "ConversionTests",

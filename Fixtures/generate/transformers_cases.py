@@ -109,29 +109,30 @@ def bert_inputs(seed, long=False, **more):
 
 def bert_cases():
     case("bert_model", "bert", "BertModel", bert(), bert_inputs("bert_model", long=True),
-         ("safetensors5", "safetensors4", "tf4", "legacy4", "bin4_prefixed"))
+         ("safetensors5", "tf4", "legacy4", "bin4_prefixed"))
     case("bert_shards", "bert", "BertModel", small(num_hidden_layers=2), bert_inputs("bert_shards"),
          ("safetensors5_sharded", "safetensors4_sharded", "bin4_sharded", "tf4_sharded"), shard="8KB")
     case("bert_no_pooler", "bert", "BertModel", bert(hidden_size=14, num_attention_heads=2, intermediate_size=23, num_hidden_layers=1), bert_inputs("bert_no_pooler"),
-         ("safetensors5", "tf4"), init={"add_pooling_layer": False})
+         init={"add_pooling_layer": False})
     case("bert_twelve_layers", "bert", "BertModel", bert(hidden_size=6, num_attention_heads=2, intermediate_size=7, num_hidden_layers=12),
-         bert_inputs("bert_twelve_layers"), ("safetensors5", "tf4"))
-    case("bert_masked_lm", "bert", "BertForMaskedLM", small(), bert_inputs("bert_masked_lm"), ALL)
+         bert_inputs("bert_twelve_layers"))
+    case("bert_masked_lm", "bert", "BertForMaskedLM", small(), bert_inputs("bert_masked_lm"), ("safetensors5", "bin4", "tf4"))
     case("bert_masked_lm_untied", "bert", "BertForMaskedLM", small(tie_word_embeddings=False), bert_inputs("bert_masked_lm_untied"),
          ("safetensors5", "bin4"), notes="cls.predictions.decoder.weight is a tensor of its own")
     case("bert_next_sentence", "bert", "BertForNextSentencePrediction", small(), bert_inputs("bert_next_sentence"), ("safetensors5", "tf4"))
-    case("bert_pretraining", "bert", "BertForPreTraining", small(), bert_inputs("bert_pretraining"), ALL + ("bin4_google", "safetensors4_gamma"))
+    case("bert_pretraining", "bert", "BertForPreTraining", small(), bert_inputs("bert_pretraining"),
+         ("safetensors5", "tf4", "bin4_google", "safetensors4_gamma"))
     case("bert_sequence", "bert", "BertForSequenceClassification", small(num_labels=5, problem_type="single_label_classification"),
-         bert_inputs("bert_sequence"), ("safetensors5", "tf4"))
+         bert_inputs("bert_sequence"))
     case("bert_sequence_multi", "bert", "BertForSequenceClassification", small(num_labels=4, problem_type="multi_label_classification"),
          bert_inputs("bert_sequence_multi"), ("safetensors4",))
     case("bert_sequence_regression", "bert", "BertForSequenceClassification", small(num_labels=1, problem_type="regression"),
          bert_inputs("bert_sequence_regression"), ("bin4",))
     case("bert_token", "bert", "BertForTokenClassification", small(num_labels=7), bert_inputs("bert_token"),
-         ("safetensors5", "tf4", "bin4_unnamed"))
+         ("safetensors5", "bin4_unnamed"))
     case("bert_question", "bert", "BertForQuestionAnswering", small(), bert_inputs("bert_question"), ("safetensors5", "tf4"))
     case("bert_multiple_choice", "bert", "BertForMultipleChoice", small(),
-         {"": tokens("bert_multiple_choice", batch=6, length=8, types=3, shape=(2, 3))}, ("safetensors5", "tf4"))
+         {"": tokens("bert_multiple_choice", batch=6, length=8, types=3, shape=(2, 3))})
 
 
 ACTIVATIONS = ("gelu", "gelu_10", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh", "gelu_pytorch_tanh", "hardswish", "laplace",
@@ -199,7 +200,7 @@ def distilbert_cases():
                             ("multiple_choice", "MultipleChoice", {})):
         inputs = tokens(f"distilbert_{name}", 6, 8, shape=(2, 3)) if name == "multiple_choice" else tokens(f"distilbert_{name}")
         case(f"distilbert_{name}", "distilbert", f"DistilBertFor{cls}", distilbert(**more), {"": inputs},
-             {"masked_lm": ("safetensors5", "bin4", "tf4"), "sequence": ("safetensors5", "tf4")}.get(name, ("safetensors5",)))
+             ("safetensors5", "bin4", "tf4") if name == "masked_lm" else ("safetensors5",))
 
 
 def electra(**more):
@@ -217,7 +218,7 @@ def electra_cases():
                             ("multiple_choice", "MultipleChoice", {})):
         inputs = tokens(f"electra_{name}", 6, 8, types=3, shape=(2, 3)) if name == "multiple_choice" else tokens(f"electra_{name}", types=3)
         case(f"electra_{name}", "electra", f"ElectraFor{cls}", electra(**more), {"": inputs},
-             ("safetensors5", "bin4", "tf4") if name in ("pretraining", "masked_lm") else ("safetensors5",))
+             ("safetensors5", "bin4", "tf4") if name == "masked_lm" else ("safetensors5",))
 
 
 def albert(**more):
@@ -256,9 +257,9 @@ def gpt2_inputs(seed, long=False, **more):
 
 
 def gpt2_cases():
-    case("gpt2_model", "gpt2", "GPT2Model", gpt2(n_inner=37), gpt2_inputs("gpt2_model", long=True), ("safetensors5", "safetensors4", "tf4"))
+    case("gpt2_model", "gpt2", "GPT2Model", gpt2(n_inner=37), gpt2_inputs("gpt2_model", long=True), ("safetensors5", "tf4"))
     case("gpt2_lm", "gpt2", "GPT2LMHeadModel", gpt2(n_embd=15, n_head=3), gpt2_inputs("gpt2_lm", long=True),
-         ALL + ("legacy4_buffers", "bin4_base"), notes="n_inner not given: 4 n_embd; head tied")
+         ("safetensors5", "safetensors4", "tf4", "legacy4_buffers", "bin4_base"), notes="n_inner not given: 4 n_embd; head tied")
     case("gpt2_lm_untied", "gpt2", "GPT2LMHeadModel", tiny_gpt2(tie_word_embeddings=False), gpt2_inputs("gpt2_lm_untied"), ("safetensors5", "bin4"),
          notes="TensorFlow's class ties always")
     case("gpt2_twelve_layers", "gpt2", "GPT2LMHeadModel", tiny_gpt2(n_layer=12, n_embd=6), gpt2_inputs("gpt2_twelve_layers"))
@@ -315,11 +316,11 @@ def t5_variants(seed, long=False):
 def t5_cases():
     case("t5_lm", "t5", "T5ForConditionalGeneration", t5(num_layers=3), t5_variants("t5_lm", long=True),
          ("safetensors5",), notes="v1.0: relu, head tied and scaled")
-    case("t5_lm_small", "t5", "T5ForConditionalGeneration", t5(), t5_variants("t5_lm_small"), ("safetensors5", "safetensors4", "tf4", "bin4_stale"), notes="v1.0: relu, head tied and scaled")
+    case("t5_lm_small", "t5", "T5ForConditionalGeneration", t5(), t5_variants("t5_lm_small"), ("safetensors5", "tf4", "bin4_stale"), notes="v1.0: relu, head tied and scaled")
     case("t5_v11", "t5", "T5ForConditionalGeneration", t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False, num_decoder_layers=1),
          t5_variants("t5_v11"), ALL, notes="v1.1: gelu_new gate, own head, not scaled", untied_head=True)
-    case("t5_model", "t5", "T5Model", t5(feed_forward_proj="gated-silu", num_decoder_layers=1), t5_variants("t5_model"), ("safetensors5", "tf4"))
-    case("t5_encoder", "t5", "T5EncoderModel", t5(relative_attention_num_buckets=10, relative_attention_max_distance=20),
+    case("t5_model", "t5", "T5Model", t5(feed_forward_proj="gated-silu", num_decoder_layers=1), t5_variants("t5_model"))
+    case("t5_encoder", "t5", "T5EncoderModel", t5(num_layers=11, d_model=6, d_ff=7, d_kv=4, num_heads=2, relative_attention_num_buckets=10, relative_attention_max_distance=20),
          {"": tokens("t5_encoder"), "longest": tokens("t5_encoder/longest", 1, 60, mask=None)}, ("safetensors5", "tf4"))
     one = dict(d_model=10, d_kv=4, d_ff=13, num_heads=3, num_layers=1, num_decoder_layers=1)
     case("t5_twelve_layers", "t5", "T5ForConditionalGeneration", t5(**one | dict(d_model=6, d_ff=7, d_kv=3, num_heads=2, num_layers=12, num_decoder_layers=11)),
@@ -337,7 +338,7 @@ def t5_cases():
     for name, cls in (("mt5", "MT5"), ("umt5", "UMT5")):
         gate = dict(feed_forward_proj="gated-gelu")
         case(f"{name}_lm", name, f"{cls}ForConditionalGeneration", t5(**one | gate), t5_variants(f"{name}_lm"),
-             ("safetensors5", "safetensors4", "tf4") if name == "mt5" else ("safetensors5", "safetensors4"))
+             ("safetensors5", "safetensors4"))
         case(f"{name}_untied", name, f"{cls}ForConditionalGeneration", t5(**one | gate, tie_word_embeddings=False), t5_variants(f"{name}_untied"),
              ("safetensors5", "safetensors4", "bin4"), untied_head=True)
         case(f"{name}_model", name, f"{cls}Model", t5(**one | gate), t5_variants(f"{name}_model"))

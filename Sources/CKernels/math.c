@@ -7,32 +7,47 @@
 #define CK_NAME1(name, suffix) CK_NAME2(name, suffix)
 #define CK_NAME(name) CK_NAME1(name, CK_SUFFIX)
 
-// Rows that share what is read of recurrent weights: as many as the registers hold.
+// Rows that share what is read of recurrent weights, and the tile of attention (attention.inc): as many as the registers hold.
 #define CK_SUFFIX _base
 #define CK_ROWS 1
+#define CK_LANES 1
+#define CK_KEYS 2
 #include "math.inc"
+#include "attention.inc"
 #include "recurrence.inc"
 #undef CK_SUFFIX
 #undef CK_ROWS
+#undef CK_LANES
+#undef CK_KEYS
 
 #if defined(__x86_64__)
 #define CK_SUFFIX _avx2
 #define CK_ROWS 1
+#define CK_LANES 1
+#define CK_KEYS 6
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi2"), min_vector_width(256))), apply_to = function)
 #include "math.inc"
+#include "attention.inc"
 #include "recurrence.inc"
 #pragma clang attribute pop
 #undef CK_SUFFIX
 #undef CK_ROWS
+#undef CK_LANES
+#undef CK_KEYS
 
 #define CK_SUFFIX _avx512
 #define CK_ROWS 4
+#define CK_LANES 2
+#define CK_KEYS 8
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"), min_vector_width(512))), apply_to = function)
 #include "math.inc"
+#include "attention.inc"
 #include "recurrence.inc"
 #pragma clang attribute pop
 #undef CK_SUFFIX
 #undef CK_ROWS
+#undef CK_LANES
+#undef CK_KEYS
 #endif
 
 static int best_level(void) {
@@ -64,4 +79,9 @@ int ck_math_level(int level) {
     if (level < 0 || level > best) level = best;
     __atomic_store_n(&chosen_level, level, __ATOMIC_RELAXED);
     return level;
+}
+
+size_t ck_attention_space(size_t size, size_t value_size, size_t tile, size_t longest) {
+    size_t block = (size + value_size + tile + 8) * 32;
+    return block > longest + 32 ? block : longest + 32;
 }

@@ -8,7 +8,8 @@ extension Inspection {
             "path": .string(path), "format": .string(format), "format_detail": .string(formatDetail),
             "file_bytes": .int(fileByteCount), "architecture": architecture.map { .string($0) } ?? .null,
             "naming": naming.map { .string($0) } ?? .null, "writer": writer.map { .string($0) } ?? .null,
-            "fingerprint": .string(fingerprint), "parameters": .int(parameterCount), "parameter_bytes": .int(parameterByteCount),
+            "fingerprint": fingerprint.map { .string($0) } ?? .null, "parameters": .int(parameterCount),
+            "parameter_bytes": .int(parameterByteCount),
             "dtypes": .object(
                 dtypes.reduce(into: JSONObject()) { $0[$1.dtype.rawValue] = .int($1.count) }),
             "optimizer": ["tensors": .int(optimizerTensorCount), "bytes": .int(optimizerByteCount)],

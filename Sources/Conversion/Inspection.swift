@@ -60,16 +60,22 @@ public struct Inspection: Sendable {
     /// Layers that keep the model from being run.
     public var obstacles: [String] = []
     public var notes: [String] = []
-    public var fingerprint: String
+    /// nil where it was not asked for and takes reading a large file whole.
+    public var fingerprint: String?
     public var hasProof: Bool
     public var provenance: [Record.Provenance] = []
     /// The graph, where the model can be run.
     public var graph: Graph?
 
-    /// - Parameter withStatistics: reads every tensor.
-    public init(_ file: ModelFile, withStatistics: Bool = false) throws {
+    /// Bytes of tensors up to which the fingerprint is computed unasked: a tenth of a second.
+    public static let fingerprintByteLimit = 128 << 20
+
+    /// - Parameters:
+    ///   - withStatistics: reads every tensor.
+    ///   - withFingerprint: reads every parameter; nil computes the fingerprint of small files, and takes what a file says of itself.
+    public init(_ file: ModelFile, withStatistics: Bool = false, withFingerprint: Bool? = nil) throws {
         path = file.path
-        fileByteCount = file.region.count
+        fileByteCount = file.byteCount
         format = file.format.name
         formatDetail = file.checkpoint.formatDetail
         notes = file.notes
@@ -77,7 +83,12 @@ public struct Inspection: Sendable {
         hasProof = file.checkpoint.record?.proof != nil
         provenance = file.checkpoint.record?.provenance ?? []
         opaque = file.checkpoint.opaque.map { "\($0.name): \($0.description)" }
-        fingerprint = try file.fingerprint()
+        let tensorByteCount = file.checkpoint.tensors.reduce(0) { $0 + $1.tensor.byteCount }
+        if withFingerprint ?? (tensorByteCount <= Self.fingerprintByteLimit) {
+            fingerprint = try file.fingerprint()
+        } else {
+            fingerprint = file.checkpoint.record?.fingerprint
+        }
         var canonical: [String: String] = [:]
         if let model = file.model {
             architecture = model.architecture

@@ -2,67 +2,80 @@ import Architectures
 import ByteIO
 import FormatKit
 import Glibc
-import JSON
 import ModelIR
 
-/// An opened model: what is in the file, and the model in it where an architecture recognises one.
+/// An opened model: what is in its file or shards, and the model in them where an architecture recognises one.
 public struct ModelFile: Sendable {
-    /// The weights' file.
+    /// One file with weights.
+    public struct Part: Sendable {
+        public let path: String
+        public let region: ByteRegion
+        public let format: any ModelFormat.Type
+    }
+
+    /// The weights' file, or the index of its shards.
     public let path: String
-    public let region: ByteRegion
-    public let format: any ModelFormat.Type
+    /// The file itself, or its shards in the order of their names; at least one, all of one format.
+    public let parts: [Part]
     public let checkpoint: Checkpoint
     /// nil where no architecture recognises the checkpoint.
     public let model: (any Model)?
     /// Lines for people: what was found beside, what was taken.
     public let notes: [String]
 
-    /// Opens a file, or the one recognised weights file of a directory.
+    public var format: any ModelFormat.Type { parts[0].format }
+    /// Size of all its files with weights, in bytes.
+    public var byteCount: Int { parts.reduce(0) { $0 + $1.region.count } }
+
+    /// Opens a file, an index of shards, or what a directory holds of them.
     /// - Parameters:
     ///   - path: the MODEL of the command line.
-    ///   - configuration: a configuration for weights that carry none; otherwise `config.json` of the directory or the file's basename with `.json` is taken.
-    /// - Throws: `FileError` (input), `FormatError` with the path, `UnsupportedError`.
+    ///   - configuration: a configuration for weights that carry none; otherwise one that lies beside them is taken, as `configurationBeside` says.
+    /// - Throws: `FileError` (input), `FormatError` with the path of the file that is broken, `UnsupportedError`.
     public static func open(_ path: String, configuration: String? = nil, limits: Limits = Limits()) throws -> ModelFile {
         var notes: [String] = []
         var file = path
-        var isDirectory = false
         var status = stat()
         guard stat(path, &status) == 0 else { throw FileError.last(.input, path: path, doing: "can't open") }
-        if status.st_mode & S_IFMT == S_IFDIR {
-            isDirectory = true
-            file = try weightsFile(in: path, notes: &notes)
-        }
-        let region = try ByteRegion(path: file)
-        guard let format = Registry.formats.first(where: { $0.matches(region) }) else {
-            throw FormatError(
-                "model", region.count == 0 ? "empty-file" : "unknown-format", path: file,
-                expected: "one of \(Registry.formats.map { $0.name }.joined(separator: ", "))", found: "bytes of no format that Ingot reads"
-            )
-        }
+        let isDirectory = status.st_mode & S_IFMT == S_IFDIR
+        if isDirectory { file = try weightsFile(in: path, notes: &notes) }
+        var (parts, checkpoint) = try contents(of: file, limits: limits, notes: &notes)
         do {
-            var checkpoint = try format.open(region, limits: limits)
             let beside = try configurationBeside(file, explicit: configuration, inDirectory: isDirectory, checkpoint: checkpoint)
             if let beside {
                 checkpoint.documents.removeAll { $0.name == "config.json" }
                 checkpoint.documents.append(Checkpoint.Document(name: "config.json", bytes: try ByteRegion(path: beside).bytes()))
                 notes.append("configuration: \(beside)")
             }
-            return ModelFile(
-                path: file, region: region, format: format, checkpoint: checkpoint, model: try lift(checkpoint), notes: notes)
+            return ModelFile(path: file, parts: parts, checkpoint: checkpoint, model: try lift(checkpoint), notes: notes)
         } catch let error as FormatError {
             throw error.inFile(file)
         }
     }
 
-    init(
-        path: String, region: ByteRegion, format: any ModelFormat.Type, checkpoint: Checkpoint, model: (any Model)?, notes: [String]
-    ) {
+    init(path: String, parts: [Part], checkpoint: Checkpoint, model: (any Model)?, notes: [String]) {
         self.path = path
-        self.region = region
-        self.format = format
+        self.parts = parts
         self.checkpoint = checkpoint
         self.model = model
         self.notes = notes
+    }
+
+    /// What is in a file, or in the shards of an index, as one checkpoint.
+    private static func contents(of file: String, limits: Limits, notes: inout [String]) throws -> ([Part], Checkpoint) {
+        if ShardIndex.isIndex(splitPath(file).name) {
+            let index = try ShardIndex(path: file, limits: limits)
+            return try index.open(limits: limits, notes: &notes)
+        }
+        if let shard = ShardName(splitPath(file).name) {
+            notes.append("one of \(shard.count) shards; their index, \(shard.indexName), opens them all")
+        }
+        let part = try Part(path: file)
+        do {
+            return ([part], try part.format.open(part.region, limits: limits))
+        } catch let error as FormatError {
+            throw error.inFile(file)
+        }
     }
 
     /// The model in a checkpoint, by the first architecture that recognises it.
@@ -73,25 +86,27 @@ public struct ModelFile: Sendable {
         return nil
     }
 
-    /// Verifies every checksum of the file, also over what no layer uses (optimizer state, documents).
+    /// Verifies every checksum of the files, also over what no layer uses (optimizer state, documents).
     /// - Returns: one line for each kind of thing that was verified.
     /// - Throws: `FormatError` with the path for the first thing that is damaged.
     @discardableResult
     public func checkStorage(limits: Limits = Limits()) throws -> [String] {
-        do {
-            return try format.check(region, limits: limits)
-        } catch let error as FormatError {
-            throw error.inFile(path)
+        var lines: [String] = []
+        for part in parts {
+            do {
+                let verified = try part.format.check(part.region, limits: limits)
+                lines += parts.count == 1 ? verified : verified.map { "\(splitPath(part.path).name): \($0)" }
+            } catch let error as FormatError {
+                throw error.inFile(part.path)
+            }
         }
+        return lines
     }
 
     /// Verifies the checksums that reading the tensors does not, before the numbers are used.
     public func checkBeforeReading() throws {
-        if !format.verifiesOnReading { try checkStorage() }
+        if parts.contains(where: { !$0.format.verifiesOnReading }) { try checkStorage() }
     }
-
-    /// Size of all its files, in bytes.
-    public var byteCount: Int { region.count }
 
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
@@ -106,64 +121,20 @@ public struct ModelFile: Sendable {
         return "these are Keras weights without a configuration: give it by --config FILE, as config.json beside them in a directory, "
             + "or under the weights' name with .json"
     }
+}
 
-    /// Preference among several weights files of a directory.
-    private static let preference = [".safetensors", ".bin", "tf_model.h5", ".keras", ".h5", ".hdf5", ".ingot"]
-
-    private static func weightsFile(in directory: String, notes: inout [String]) throws -> String {
-        let names = try directoryEntries(directory)
-        var found: [(rank: Int, path: String)] = []
-        for name in names {
-            guard let rank = preference.firstIndex(where: { name.hasSuffix($0) }) else { continue }
-            let path = "\(directory)/\(name)"
-            var status = stat()
-            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
-            if let region = try? ByteRegion(path: path), Registry.formats.contains(where: { $0.matches(region) }) {
-                found.append((rank, path))
-            }
+extension ModelFile.Part {
+    /// Maps a file and tells its format.
+    /// - Throws: `FileError`; `FormatError` for a file of no format that Ingot reads.
+    init(path: String) throws {
+        let region = try ByteRegion(path: path)
+        guard let format = Registry.formats.first(where: { $0.matches(region) }) else {
+            throw FormatError(
+                "model", region.count == 0 ? "empty-file" : "unknown-format", path: path,
+                expected: "one of \(Registry.formats.map { $0.name }.joined(separator: ", "))", found: "bytes of no format that Ingot reads"
+            )
         }
-        found.sort { ($0.rank, $0.path) < ($1.rank, $1.path) }
-        guard let first = found.first else {
-            throw FileError(.input, path: directory, message: "holds no weights file that Ingot reads")
-        }
-        if found.count > 1 {
-            notes.append("took \(first.path); also there: \(found.dropFirst().map { splitPath($0.path).name }.joined(separator: ", "))")
-        }
-        return first.path
-    }
-
-    private static func directoryEntries(_ path: String) throws -> [String] {
-        guard let directory = opendir(path) else { throw FileError.last(.input, path: path, doing: "can't list") }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            names.append(name)
-        }
-        return names.sorted()
-    }
-
-    /// Whether a file that only happens to lie there is a model's configuration: people keep other JSON beside their weights.
-    private static func isModelConfiguration(_ path: String) -> Bool {
-        guard let bytes = try? ByteRegion(path: path).bytes(), let document = try? JSONValue.parse(bytes) else { return false }
-        return document["class_name"] != nil && document["config"] != nil
-    }
-
-    /// Where the configuration of weights that carry none lies.
-    private static func configurationBeside(
-        _ file: String, explicit: String?, inDirectory: Bool, checkpoint: Checkpoint
-    ) throws -> String? {
-        if let explicit { return explicit }
-        guard checkpoint.attributes["model_config"] == nil, checkpoint.document("config.json") == nil else { return nil }
-        let (directory, name) = splitPath(file)
-        var candidates: [String] = []
-        for suffix in [".weights.h5", ".h5", ".hdf5", ".ingot"] where name.hasSuffix(suffix) {
-            candidates.append("\(directory)/\(name.dropLast(suffix.count)).json")
-        }
-        if inDirectory { candidates.append("\(directory)/config.json") }
-        return candidates.first { isModelConfiguration($0) }
+        self.init(path: path, region: region, format: format)
     }
 }
 

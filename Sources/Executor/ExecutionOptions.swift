@@ -8,6 +8,13 @@ public enum Backend: String, CaseIterable, Hashable, Sendable {
     case reference
 }
 
+/// Of the fast backend's matmuls with weights.
+public enum Precision: String, CaseIterable, Hashable, Sendable {
+    case f32
+    /// Weights and what they are multiplied with are rounded to bf16, sums and results stay f32.
+    case bf16
+}
+
 /// What a plan may use.
 public struct ExecutionOptions: Hashable, Sendable {
     public var backend: Backend
@@ -20,15 +27,23 @@ public struct ExecutionOptions: Hashable, Sendable {
     public var maxOperations = 1e16
     /// Whether the plan will run many times: then weights are packed once when it is prepared, which costs more than one pass gains.
     public var isRepeated: Bool
+    public var precision: Precision
+    /// Whether every layer's output can be captured; without that more is fused.
+    public var keepsLayerOutputs: Bool
 
     /// - Parameters:
     ///   - threadCount: nil for all processors.
     ///   - maxMemory: nil for half of the machine's memory.
-    public init(backend: Backend = .fast, threadCount: Int? = nil, maxMemory: UInt64? = nil, isRepeated: Bool = false) {
+    public init(
+        backend: Backend = .fast, threadCount: Int? = nil, maxMemory: UInt64? = nil, isRepeated: Bool = false,
+        precision: Precision = .f32, keepsLayerOutputs: Bool = true
+    ) {
         self.backend = backend
         self.threadCount = max(1, threadCount ?? Self.processorCount)
         self.maxMemory = maxMemory ?? Self.physicalMemory / 2
         self.isRepeated = isRepeated
+        self.precision = precision
+        self.keepsLayerOutputs = keepsLayerOutputs
     }
 
     /// Processors that are online.

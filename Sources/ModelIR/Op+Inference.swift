@@ -270,6 +270,7 @@ extension Op {
             case .batchNorm: "batch_norm"
             case .recurrence(let recurrence): recurrence.name
             case .attention: "attention"
+            case .longformerAttention: "longformer_attention"
             }
         }
     }

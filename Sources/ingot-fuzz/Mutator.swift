@@ -7,8 +7,13 @@ struct Mutator {
     init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
     /// Words that begin structures of HDF5, zip and .npy; what lies behind them is what parsers believe.
-    private static let marks = ["OHDR", "OCHK", "TREE", "SNOD", "HEAP", "GCOL", "FRHP", "FHDB", "FHIB", "BTHD", "BTLF", "FAHD", "FADB", "EAHD", "EAIB"]
-        .map { Array($0.utf8) } + [[0x89, 0x48, 0x44, 0x46], [0x50, 0x4B, 1, 2], [0x50, 0x4B, 3, 4], [0x50, 0x4B, 5, 6], [0x93, 0x4E, 0x55, 0x4D]]
+    private static let marks: [[UInt8]] = {
+        let names = [
+            "OHDR", "OCHK", "TREE", "SNOD", "HEAP", "GCOL", "FRHP", "FHDB", "FHIB", "BTHD", "BTLF", "FAHD", "FADB", "EAHD", "EAIB",
+            "\u{89}HDF", "PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "\u{93}NUM",
+        ]
+        return names.map { $0.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } }
+    }()
 
     /// One to four pieces of damage, and their kinds.
     mutating func mutate(_ original: [UInt8], others: [[UInt8]]) -> (bytes: [UInt8], kinds: String) {

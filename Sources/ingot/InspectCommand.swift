@@ -29,12 +29,15 @@ struct InspectCommand: ParsableCommand, ModelCommand {
     @Flag(help: "With each tensor its minimum, maximum, mean and standard deviation (reads all weights).")
     var stats = false
 
+    @Flag(help: "Compute the fingerprint of a large file too (reads all weights).")
+    var fingerprint = false
+
     @OptionGroup var modelOptions: ModelOptions
     @OptionGroup var common: CommonOptions
 
     func run() throws {
         let file = try ModelFile.open(model, configuration: modelOptions.config)
-        let inspection = try Inspection(file, withStatistics: stats)
+        let inspection = try Inspection(file, withStatistics: stats, withFingerprint: fingerprint ? true : nil)
         let matches: (String) -> Bool = { name in filter.map { Glob($0).matches(name) } ?? true }
         if common.json {
             Terminal.output(inspection.json(withTensors: tensors || stats, withGraph: graph, filter: matches))

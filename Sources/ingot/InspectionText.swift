@@ -25,7 +25,7 @@ struct InspectionText {
         if i.optimizerTensorCount > 0 {
             head.append(["optimizer", "\(i.optimizerTensorCount) tensors (\(byteText(i.optimizerByteCount))), apart from the parameters"])
         }
-        head.append(["fingerprint", i.fingerprint])
+        head.append(["fingerprint", i.fingerprint ?? "not computed, since it takes reading the whole file; --fingerprint does"])
         if i.hasProof { head.append(["proof", "carried by the file; ingot verify runs it"]) }
         for line in i.provenance { head.append([line.key, line.value]) }
         TextTable(rows: head).lines.forEach(Terminal.output)

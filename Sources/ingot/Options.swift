@@ -47,3 +47,4 @@ struct ByteCount: ExpressibleByArgument {
 }
 
 extension Backend: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}

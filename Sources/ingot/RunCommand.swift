@@ -35,6 +35,9 @@ struct RunCommand: ParsableCommand, ModelCommand {
     @Option(help: "fast (f32, the default) or reference (f64, every composite by its definition).")
     var backend: Backend = .fast
 
+    @Option(help: "f32, or bf16: the fast backend's matmuls round weights and activations, and the differences are reported.")
+    var precision: Precision = .f32
+
     @Option(help: ArgumentHelp("Threads to use.", valueName: "n"))
     var threads = ExecutionOptions.processorCount
 
@@ -53,6 +56,7 @@ struct RunCommand: ParsableCommand, ModelCommand {
     func validate() throws {
         guard threads > 0 else { throw ValidationError("--threads takes a positive number") }
         if let repetitions, repetitions < 1 { throw ValidationError("--repeat takes a positive number") }
+        if backend == .reference && precision != .f32 { throw ValidationError("--precision is of the fast backend; reference is f64") }
         if inputs != nil && seed != 20_240_617 { throw ValidationError("--seed is of the probe; leave it or --inputs out") }
     }
 
@@ -73,7 +77,8 @@ struct RunCommand: ParsableCommand, ModelCommand {
             tensors = try Probe(for: loaded, graph: graph, seed: seed).inputs
         }
         let options = ExecutionOptions(
-            backend: backend, threadCount: threads, maxMemory: maxMemory?.value, isRepeated: repetitions != nil)
+            backend: backend, threadCount: threads, maxMemory: maxMemory?.value, isRepeated: repetitions != nil, precision: precision,
+            keepsLayerOutputs: false)
         let plan = try Planner.plan(graph, inputShapes: tensors.mapValues(\.shape), options: options)
         let parameters = Dictionary(
             loaded.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
@@ -91,10 +96,26 @@ struct RunCommand: ParsableCommand, ModelCommand {
         if let output {
             try Arrays.write(result.outputs.map { ($0.name, $0.tensor) }, to: output, replacesExisting: force)
         }
-        try report(result, times: times, loadTime: loadTime)
+        var differences: [NamedComparison] = []
+        if precision != .f32 {
+            var exact = options
+            (exact.precision, exact.isRepeated) = (.f32, false)
+            let plan = try Planner.plan(graph, inputShapes: tensors.mapValues(\.shape), options: exact)
+            let reference = try Executor(plan: plan, parameters: parameters).run(inputs: tensors)
+            for (output, other) in zip(result.outputs, reference.outputs) {
+                differences.append(NamedComparison(name: output.name, comparison: try compare(output.tensor, other.tensor)))
+            }
+        }
+        try report(result, times: times, loadTime: loadTime, differences: differences)
     }
 
-    private func report(_ result: ExecutionResult, times: [Double], loadTime: Double) throws {
+    /// An output in bf16 against f32.
+    private struct NamedComparison {
+        var name: String
+        var comparison: TensorComparison
+    }
+
+    private func report(_ result: ExecutionResult, times: [Double], loadTime: Double, differences: [NamedComparison]) throws {
         let median = times.isEmpty ? 0 : times[times.count / 2]
         if common.json {
             var document: JSONObject = [
@@ -108,9 +129,19 @@ struct RunCommand: ParsableCommand, ModelCommand {
                         ]
                     }),
                 "load_ms": .double(loadTime), "threads": .int(threads), "backend": .string(backend.rawValue),
+                "precision": .string(precision.rawValue),
                 "peak_rss_bytes": .int(Clock.peakResidentByteCount),
             ]
             if let first = times.first { document["forward_ms"] = ["min": .double(first), "median": .double(median)] }
+            if precision != .f32 {
+                document["differences_to_f32"] = .array(
+                    differences.map {
+                        [
+                            "name": .string($0.name), "maximum": .double($0.comparison.maximumDifference),
+                            "mean": .double($0.comparison.meanDifference), "rms": .double($0.comparison.statisticsB.rms),
+                        ]
+                    })
+            }
             Terminal.output(.object(document))
             return
         }
@@ -120,6 +151,12 @@ struct RunCommand: ParsableCommand, ModelCommand {
             Terminal.output(
                 "\(output.name): \(output.tensor.dtype.rawValue)[\(output.tensor.shape.map(String.init).joined(separator: ", "))]  \(shown)"
             )
+        }
+        for difference in differences {
+            let found = difference.comparison
+            Terminal.output(
+                "\(difference.name) in bf16 differs from f32 by at most \(shortNumber(found.maximumDifference)), "
+                    + "\(shortNumber(found.meanDifference)) on average; its rms is \(shortNumber(found.statisticsB.rms))")
         }
         if let first = times.first {
             Terminal.output(

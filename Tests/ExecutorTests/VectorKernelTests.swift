@@ -23,14 +23,17 @@ extension SerialTests {
             .selu,
             .sigmoid, .hardSigmoid(slope: 0.2, offset: 0.5), .tanh, .hardTanh, .tanhShrink, .softplus, .softsign, .exponential, .silu,
             .hardSiLU,
-            .mish, .gelu, .geluTanh, .logSigmoid, .squareplus(b: 4), .softShrink(threshold: 0.5), .hardShrink(threshold: 0.5),
+            .mish, .gelu, .geluTanh, .quickGELU, .clippedGELU(minimum: -0.1, maximum: 3), .reluSquared,
+            .laplace(mean: 0.707107, deviation: 0.282095), .sqrtSoftplus, .logSigmoid, .squareplus(b: 4), .softShrink(threshold: 0.5), .hardShrink(threshold: 0.5),
             .threshold(threshold: 0.3, value: -2), .sparsePlus, .sparseSigmoid, .softmax, .logSoftmax, .sparsemax, .glu,
         ]
 
         /// What an error is held against where f(x) is near zero: its definition rounds terms of about this size in f32.
         static func floor(_ activation: Activation, _ x: Double) -> Double {
+            if case .clippedGELU = activation { return 0.1 * min(abs(x), 8) }
             if activation == .gelu || activation == .geluTanh { return 0.1 * min(abs(x), 8) }
             if case .hardSigmoid = activation { return 0.5 }
+            if case .laplace = activation { return 0.5 }
             return activation == .tanhShrink ? 0.5 : 1e-3
         }
 

@@ -20,6 +20,23 @@ import Testing
         #expect(try Self.types(Attention(pattern: groups, scale: 1), [query, key, value]) == "f32[batch, 7, 6, 4]")
     }
 
+    @Test func picturesAndWords() {
+        #expect(AttentionPattern.causal.picture(tokens: 4, size: 4) == ["#...", "##..", "###.", "####"])
+        #expect(AttentionPattern.causal.picture(tokens: 8, size: 4) == ["+...", "#+..", "##+.", "###+"])
+        #expect(AttentionPattern.strided(stride: 2).picture(tokens: 5, size: 9) == ["#....", ".#...", "#.#..", ".#.#.", "#.#.#"])
+        #expect(
+            AttentionPattern.blockLocal(block: 2, before: 1, after: 0, causal: false).picture(tokens: 6, size: 3) == ["#.#", "##.", ".##"])
+        // Cells of one and two keys.
+        #expect(AttentionPattern.fixed(stride: 3, summary: 1).picture(tokens: 5, size: 3) == ["...", ".+.", ".+."])
+        for pattern in [AttentionPattern.full, .causal, .strided(stride: 5)] {
+            #expect(pattern.picture(tokens: 100, size: 7).allSatisfy { $0.count == 7 })
+        }
+        #expect(AttentionPattern.slidingWindow(before: 3, after: 0, dilation: 1).summary == "itself, 3 before it")
+        #expect(
+            AttentionPattern.blockLocal(block: 64, before: 1, after: 0, causal: true).summary
+                == "its chunk of 64, 1 before in a circle, up to itself")
+    }
+
     @Test func refused() {
         let (query, key, value) = (f32(batch, 7, 6, 5), f32(batch, 9, 2, 5), f32(batch, 9, 2, 4))
         let cases: [(Attention, [ValueType], String)] = [

@@ -10,7 +10,11 @@ public enum HuggingFaceArchitecture: Architecture {
     }
 
     /// All families: the list to add to.
-    static let families: [any TransformerFamily.Type] = []
+    static let families: [any TransformerFamily.Type] = [
+        BERT.self, RoBERTa.self, DistilBERT.self, ELECTRA.self, ALBERT.self,
+        GPT2.self, T5.self, MT5.self, UMT5.self,
+        Longformer.self, SparseTransformer.self, GPTNeo.self,
+    ]
 
     public static func lift(_ checkpoint: Checkpoint) throws -> (any Model)? {
         guard let config = try TransformerConfig(checkpoint) else { return nil }

@@ -6,6 +6,8 @@ import ModelIR
 /// Activations are [batch, sequence, hidden] throughout, all in f32.
 struct TransformerBuilder {
     var graph: Graph
+    /// What each layer is, by its name.
+    private(set) var kinds: [String: String] = [:]
     /// By the row's name, without prefix.
     private let rows: [String: TransformerParameter]
     private let canonicalNames: [String: String]
@@ -33,12 +35,18 @@ struct TransformerBuilder {
     }
 
     /// Names what the nodes to come belong to, and runs `body`; its result is compared by `verify` under that name.
-    mutating func layer(_ name: String, _ body: (inout TransformerBuilder) throws -> ValueID) throws -> ValueID {
+    /// - Parameter kind: what it is, for people: `self-attention`.
+    mutating func layer(
+        _ name: String, _ kind: String = "", _ body: (inout TransformerBuilder) throws -> ValueID
+    ) throws -> ValueID {
         let outer = graph.origin
         graph.origin = name
         defer { graph.origin = outer }
         let value = try body(&self)
-        graph.layerOutputs.append(NamedValue(name, value))
+        // A layer whose weights are used again appears as `name`, `name_1`.
+        let count = graph.layerOutputs.count { $0.name == name || $0.name.hasPrefix("\(name)_") }
+        graph.layerOutputs.append(NamedValue(count == 0 ? name : "\(name)_\(count)", value))
+        kinds[name] = kind
         return value
     }
 
@@ -46,9 +54,13 @@ struct TransformerBuilder {
 
     /// x W^T + b, weight [output, input].
     mutating func linear(_ x: ValueID, _ name: String) throws -> ValueID {
-        let weight = try graph.append(.transpose([1, 0]), [parameter("\(name).weight")])
-        let product = try graph.append(.matmul, [x, weight])
-        return has("\(name).bias") ? try graph.binary(.add, product, parameter("\(name).bias")) : product
+        try linear(x, weight: "\(name).weight", bias: has("\(name).bias") ? "\(name).bias" : nil)
+    }
+
+    /// x W^T + b by the names of the rows, where they aren't of one module (a decoder tied to the embeddings).
+    mutating func linear(_ x: ValueID, weight: String, bias: String?) throws -> ValueID {
+        let product = try graph.append(.matmul, [x, graph.append(.transpose([1, 0]), [parameter(weight)])])
+        return try bias.map { try graph.binary(.add, product, parameter($0)) } ?? product
     }
 
     /// x W + b, weight [input, output].
@@ -101,8 +113,9 @@ struct TransformerBuilder {
         try graph.append(.compare(.notEqual), [integers, graph.scalar(0, .i64)])
     }
 
-    /// Elements of the axis `axis`, which goes away.
+    /// Elements of the axis `axis`, which goes away; from the end where `position` is -1.
     mutating func index(_ x: ValueID, axis: Int, at position: Int) throws -> ValueID {
+        if position >= 0 { return try graph.append(.gather(axis: axis), [x, graph.scalar(Double(position), .i64)]) }
         var ranges = [SliceRange](repeating: SliceRange(), count: shape(x).rank)
         ranges[axis] = SliceRange(position, position == -1 ? nil : position + 1)
         let slice = try graph.append(.slice(ranges), [x])
@@ -123,6 +136,22 @@ struct TransformerBuilder {
             return try graph.append(.slice(ranges), [x])
         }
     }
+
+    /// Attention of several heads: query, key and value [batch, positions, heads * size], the result [batch, queries, heads * size].
+    /// - Parameters:
+    ///   - keyMask: bool [batch, keys].
+    ///   - bias: broadcastable to [batch, heads, queries, keys].
+    mutating func attention(
+        _ query: ValueID, _ key: ValueID, _ value: ValueID, heads: Int, pattern: AttentionPattern = .full, scale: Double,
+        keyMask: ValueID? = nil, bias: ValueID? = nil, unattended: Attention.Unattended = .uniform
+    ) throws -> ValueID {
+        let attention = Attention(
+            pattern: pattern, scale: scale, hasKeyMask: keyMask != nil, hasBias: bias != nil, unattended: unattended)
+        let parts = [try splitHeads(query, heads), try splitHeads(key, heads), try splitHeads(value, heads)]
+        return try joinHeads(graph.append(.composite(.attention(attention)), parts + [keyMask, bias].compactMap { $0 }))
+    }
+
+    mutating func activation(_ x: ValueID, _ activation: Activation) throws -> ValueID { try graph.activation(activation, x) }
 
     mutating func output(_ name: String, _ value: ValueID) { graph.outputs.append(NamedValue(name, value)) }
 }

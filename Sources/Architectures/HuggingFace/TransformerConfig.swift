@@ -34,6 +34,11 @@ struct TransformerConfig: Hashable, Sendable {
         className = named.map { $0.hasPrefix("TF") ? String($0.dropFirst(2)) : $0.hasPrefix("Flax") ? String($0.dropFirst(4)) : $0 }
     }
 
+    /// The first number of the transformers version that wrote it; 4 where none is named.
+    var writerGeneration: Int {
+        json["transformers_version"]?.string.flatMap { Int($0.prefix { $0 != "." }) } ?? 4
+    }
+
     /// Whether the key is there and not null.
     func has(_ key: String) -> Bool { json[key].map { !$0.isNull } ?? false }
 
@@ -115,9 +120,17 @@ struct TransformerConfig: Hashable, Sendable {
     }
 
     static let activations: [String: Activation] = [
-        "gelu": .gelu, "gelu_python": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "gelu_fast": .geluTanh,
-        "gelu_accurate": .geluTanh, "relu": .relu, "relu6": .relu6, "silu": .silu, "swish": .silu, "sigmoid": .sigmoid, "tanh": .tanh,
-        "linear": .linear, "mish": .mish, "leaky_relu": .leakyReLU(negativeSlope: 0.01),
+        "gelu": .gelu, "gelu_python": .gelu, "gelu_10": .clippedGELU(minimum: -10, maximum: 10),
+        "gelu_new": .geluTanh, "gelu_fast": .geluTanh, "gelu_accurate": .geluTanh, "gelu_pytorch_tanh": .geluTanh,
+        "gelu_python_tanh": .geluTanh, "quick_gelu": .quickGELU,
+        "relu": .relu, "relu2": .reluSquared, "relu6": .relu6, "leaky_relu": .leakyReLU(negativeSlope: 0.01),
+        "silu": .silu, "swish": .silu, "hardswish": .hardSiLU, "mish": .mish,
+        "sigmoid": .sigmoid, "tanh": .tanh, "linear": .linear, "sqrtsoftplus": .sqrtSoftplus,
+        "laplace": .laplace(mean: 0.707107, deviation: 0.282095),
+    ]
+    /// Those that transformers 4 has for TensorFlow, too.
+    static let tensorFlowActivations: Set<String> = [
+        "gelu", "gelu_10", "gelu_fast", "gelu_new", "mish", "quick_gelu", "relu", "sigmoid", "silu", "swish", "tanh",
     ]
 
     private func mismatch(_ key: String, _ expected: String, _ value: JSONValue) -> FormatError {

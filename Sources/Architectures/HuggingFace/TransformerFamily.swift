@@ -1,4 +1,6 @@
+import ByteIO
 import FormatKit
+import JSON
 import ModelIR
 
 /// One family of Hugging Face models: configuration, name table and graph, in one file that reads like the paper.
@@ -7,14 +9,18 @@ import ModelIR
 protocol TransformerFamily: Sendable {
     /// Values of `model_type` in config.json.
     static var modelTypes: [String] { get }
-    /// Classes of transformers that can be run, without TensorFlow's prefix; the first is taken where the configuration names none.
+    /// Classes of transformers that can be run, without TensorFlow's prefix.
     static var classNames: [String] { get }
+    /// Those of them that transformers 4 has for TensorFlow too.
+    static var tensorFlowClassNames: [String] { get }
     /// Keys of the configuration that change what is computed.
     static var modelledKeys: Set<String> { get }
     /// Keys that don't, beyond those that no model computes with (`TransformerKeys.inert`).
     static var inertKeys: Set<String> { get }
     /// Whether a tensor of a PyTorch file is a buffer that is computed anew, not a parameter: `attn.masked_bias`.
     static func isBuffer(_ name: String) -> Bool
+    /// The class of a file whose configuration names none, by the parameters that it holds.
+    static func className(_ config: TransformerConfig, stored: StoredNames) -> String
 
     /// - Parameter stored: tells which parameters the file holds, where that decides (an untied head, a pooler).
     /// - Throws: `UnsupportedError` for a class, or a value of a modelled key, that can't be run; `FormatError` for a broken configuration.
@@ -23,12 +29,21 @@ protocol TransformerFamily: Sendable {
     var table: TransformerTable { get }
     /// Whether the class is the base model itself, whose parameters have no prefix.
     var isBaseClass: Bool { get }
-    /// Parameters that are one and the same, by canonical names with their prefix; the first name of each is the parameter.
+    /// Parameters that are one and the same, by canonical names with their prefix; the first name of each is the parameter. Names that are
+    /// no rows of the table are only read and written.
     var ties: [Checkpoint.Tie] { get }
+    /// Groups of `tf_model.h5`.
+    var tensorFlowLayers: [TensorFlowLayer] { get }
+    /// What stands before the paths of some variables instead of the model's own scope, by how the paths begin (T5's `shared`).
+    var tensorFlowScopes: [(prefix: String, scope: String)] { get }
+    /// Why the TensorFlow class computes something else from the same configuration and weights; nil where it doesn't.
+    var tensorFlowObstacle: String? { get }
     var inputs: [InputDescription] { get }
     var probeSizes: [String: Int] { get }
     /// Lines for people on what the file leaves open.
     var assumptions: [String] { get }
+    /// Keys that the configuration must state for a loader of the target to build this very model; nil removes one.
+    func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)]
 
     /// Adds inputs, the computation, layer outputs and outputs; outputs have the field names of the class of transformers.
     func build(_ builder: inout TransformerBuilder) throws
@@ -37,26 +52,42 @@ protocol TransformerFamily: Sendable {
     func completed(_ inputs: [String: Tensor]) throws -> (inputs: [String: Tensor], notes: [String])
 }
 
+/// A layer of a TensorFlow class: a group of `tf_model.h5`, with the variables that its layer owns or shares.
+struct TensorFlowLayer: Hashable, Sendable {
+    var name: String
+    /// Variables whose paths start so, in this order.
+    var paths: [String]
+
+    init(_ name: String, _ paths: [String]) {
+        self.name = name
+        self.paths = paths
+    }
+}
+
 extension TransformerFamily {
+    static var tensorFlowClassNames: [String] { classNames }
     static var inertKeys: Set<String> { [] }
     static func isBuffer(_ name: String) -> Bool { false }
+    static func className(_ config: TransformerConfig, stored: StoredNames) -> String { classNames[0] }
     var assumptions: [String] { [] }
     var ties: [Checkpoint.Tie] { [] }
+    var probeSizes: [String: Int] { [:] }
+    var tensorFlowScopes: [(prefix: String, scope: String)] { [] }
+    var tensorFlowObstacle: String? { nil }
+    func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] { [] }
+
+    /// One for each first component of a path.
+    var tensorFlowLayers: [TensorFlowLayer] {
+        var names: [String] = []
+        for row in table.rows {
+            guard let path = row.tensorFlow?.paths.first, let name = path.split(separator: "/").first.map(String.init) else { continue }
+            if !names.contains(name) { names.append(name) }
+        }
+        return names.map { TensorFlowLayer($0, ["\($0)/"]) }
+    }
 
     /// The canonical name of a row: with the base model's prefix where the class has a head.
     func canonicalName(_ row: TransformerParameter) -> String {
         row.isBase && !isBaseClass && !table.base.isEmpty ? "\(table.base).\(row.name)" : row.name
-    }
-}
-
-/// Which parameters a file holds, whatever its naming convention and prefixes.
-struct StoredNames: Sendable {
-    /// PyTorch: as stored. TensorFlow: paths below the model's own scope, without `:0`.
-    let names: Set<String>
-
-    /// Whether any of these is stored, as it stands or behind some prefix: `pooler.dense.weight`, `bert/pooler/dense/kernel`.
-    func contains(_ suffixes: String...) -> Bool {
-        suffixes.contains { suffix in names.contains(suffix) || names.contains { $0.hasSuffix(".\(suffix)") || $0.hasSuffix("/\(suffix)") }
-        }
     }
 }

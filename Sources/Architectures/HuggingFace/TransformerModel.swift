@@ -12,10 +12,13 @@ public struct TransformerModel: Model {
     /// Why there is no family.
     let obstacle: UnsupportedError?
     let checkpoint: Checkpoint
-    let convention: TransformerNaming
+    let store: TransformerStore
+    /// Parameters stored more than once.
+    let aliases: [TransformerBinding.Alias]
     public let parameters: [Parameter]
     public let report: LiftReport
 
+    var convention: TransformerNaming { store.convention }
     public var architecture: String { HuggingFaceArchitecture.name }
     public var naming: String { "\(config.modelType)-\(convention.rawValue)" }
 
@@ -27,11 +30,11 @@ public struct TransformerModel: Model {
     init(_ config: TransformerConfig, family: any TransformerFamily.Type, checkpoint: Checkpoint) throws {
         self.config = config
         self.checkpoint = checkpoint
-        let store = try TransformerStore(checkpoint)
-        convention = store.convention
-        className = config.className ?? family.classNames[0]
+        store = TransformerStore(checkpoint)
+        let stored = StoredNames(store)
+        className = config.className ?? family.className(config, stored: stored)
         var report = LiftReport()
-        if config.className == nil { report.assumptions.append("the configuration names no class; \(className) is assumed") }
+        if config.className == nil { report.assumptions.append("the configuration names no class; by its weights it is \(className)") }
         let known = family.modelledKeys.union(family.inertKeys).union(TransformerKeys.inert)
         report.unknownKeys = config.json.keys.filter { !known.contains($0) }
 
@@ -39,31 +42,21 @@ public struct TransformerModel: Model {
             guard family.classNames.contains(className) else {
                 throw UnsupportedError("the class \(className) of \(config.modelType) can't be run")
             }
-            let instance = try family.init(config, className: className, stored: store.names)
+            let instance = try family.init(config, className: className, stored: stored)
             let binding = try TransformerBinding(instance, store)
             self.family = instance
             obstacle = nil
             parameters = binding.parameters
+            aliases = binding.aliases
             report.assumptions += instance.assumptions + binding.notes
             report.unused = binding.unused
         } catch let error as UnsupportedError {
             self.family = nil
             obstacle = error
+            aliases = []
             parameters = checkpoint.tensors.map { Parameter(name: $0.name, tensor: $0.tensor, source: $0.name) }
         }
         self.report = report
-    }
-
-    public var layers: [LayerSummary] {
-        // One row for each module that the graph names; what no module of the graph claims, under the parameter's own module.
-        var order: [String] = []
-        var members: [String: [String]] = [:]
-        for parameter in parameters {
-            let module = parameter.name.split(separator: ".").dropLast().joined(separator: ".")
-            if members[module] == nil { order.append(module) }
-            members[module, default: []].append(parameter.name)
-        }
-        return order.map { LayerSummary(name: $0, kind: className, parameters: members[$0] ?? [], isSupported: family != nil) }
     }
 
     public var inputDescriptions: [InputDescription] { family?.inputs ?? [] }
@@ -73,7 +66,9 @@ public struct TransformerModel: Model {
         try family?.completed(inputs) ?? (inputs, [])
     }
 
-    public func graph() throws -> Graph {
+    public func graph() throws -> Graph { try built().graph }
+
+    private func built() throws -> TransformerBuilder {
         guard let family else { throw obstacle ?? UnsupportedError("the model can't be run") }
         var builder = TransformerBuilder(name: config.modelType, family: family)
         do {
@@ -81,7 +76,46 @@ public struct TransformerModel: Model {
         } catch let error as GraphError {
             throw transformerError("bad-config", expected: "sizes that fit each other", found: error.message)
         }
-        return builder.graph
+        return builder
+    }
+
+    /// One row for each layer that the graph names, in order of computation, with the parameters that it is the first to use; what no layer
+    /// uses, by its own module.
+    public var layers: [LayerSummary] {
+        guard let builder = try? built() else {
+            return byModule(parameters.map(\.name), isSupported: false)
+        }
+        let graph = builder.graph
+        let names = Dictionary(graph.parameters.map { ($0.value, $0.name) }, uniquingKeysWith: { first, _ in first })
+        var members: [String: [String]] = [:]
+        var claimed: Set<String> = []
+        for node in graph.nodes {
+            for input in node.inputs {
+                if let name = names[input], claimed.insert(name).inserted { members[node.origin, default: []].append(name) }
+            }
+        }
+        var listed: Set<String> = []
+        let rows = graph.layerOutputs.compactMap { output -> LayerSummary? in
+            guard listed.insert(output.name).inserted else { return nil }
+            // An output `name_1` is of weights that `name` has shown.
+            return LayerSummary(
+                name: output.name, kind: builder.kinds[output.name] ?? "again", parameters: members[output.name] ?? [], isSupported: true)
+        }
+        let left = parameters.map(\.name).filter { name in !rows.contains { $0.parameters.contains(name) } }
+        return rows + byModule(left, isSupported: true)
+    }
+
+    private func byModule(_ names: [String], isSupported: Bool) -> [LayerSummary] {
+        var order: [String] = []
+        var members: [String: [String]] = [:]
+        for name in names {
+            let module = name.split(separator: ".").dropLast().joined(separator: ".")
+            if members[module] == nil { order.append(module) }
+            members[module, default: []].append(name)
+        }
+        return order.map {
+            LayerSummary(name: $0.isEmpty ? className : $0, kind: "module", parameters: members[$0] ?? [], isSupported: isSupported)
+        }
     }
 
     public func restated() -> Lowered { Lowered(checkpoint: checkpoint) }
@@ -90,9 +124,4 @@ public struct TransformerModel: Model {
         guard let other = other as? TransformerModel, other.convention != convention else { return nil }
         return try lower(to: other.convention == .tensorflow ? .tensorflow : .pytorch)
     }
-}
-
-/// How a file names the parameters.
-enum TransformerNaming: String, Hashable, Sendable {
-    case pytorch, tensorflow
 }

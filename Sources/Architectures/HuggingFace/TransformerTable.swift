@@ -16,6 +16,8 @@ struct TransformerParameter: Hashable, Sendable {
     var shape: [Int]
     /// Whether it belongs to the base model, whose parameters models with a head keep under a prefix.
     var isBase: Bool
+    /// Its name in PyTorch files, where that isn't the canonical one.
+    var pytorchName: String?
     /// Names that older versions gave it in PyTorch files, without the base model's prefix.
     var legacyNames: [String] = []
     /// nil where the TensorFlow class has no such parameter.

@@ -49,6 +49,8 @@ struct KerasSource: Sendable {
             let value = try parse(document.bytes, "config.json")
             // Other ecosystems have a config.json too.
             guard value["class_name"] != nil, value["config"] != nil else {
+                // tf_model.h5 lists layers as Keras does, beside a configuration of Hugging Face.
+                if value["model_type"]?.string != nil { return nil }
                 guard metadata?["keras_version"] != nil || checkpoint.attributes["layer_names"] != nil || checkpoint.group("layers") != nil
                 else { return nil }
                 throw kerasError("config-not-a-model", expected: "class_name and config in config.json", found: value.kind)

@@ -9,11 +9,11 @@
 enum {
     CK_LINEAR, CK_RELU, CK_RELU6, CK_RECTIFIER, CK_LEAKY_RELU, CK_ELU, CK_CELU, CK_SELU, CK_SIGMOID, CK_HARD_SIGMOID, CK_TANH,
     CK_HARD_TANH, CK_TANH_SHRINK, CK_SOFTPLUS, CK_SOFTSIGN, CK_EXPONENTIAL, CK_SILU, CK_HARD_SILU, CK_MISH, CK_GELU, CK_GELU_TANH,
-    CK_LOG_SIGMOID, CK_SQUAREPLUS, CK_SOFT_SHRINK, CK_HARD_SHRINK, CK_THRESHOLD, CK_SPARSE_PLUS, CK_SPARSE_SIGMOID
+    CK_QUICK_GELU, CK_CLIPPED_GELU, CK_RELU_SQUARED, CK_LAPLACE, CK_SQRT_SOFTPLUS, CK_LOG_SIGMOID, CK_SQUAREPLUS, CK_SOFT_SHRINK, CK_HARD_SHRINK, CK_THRESHOLD, CK_SPARSE_PLUS, CK_SPARSE_SIGMOID
 };
 
 // rectifier: a slope, b threshold, c maximum; leaky: a slope; elu, celu: a alpha; hard sigmoid: a slope, b offset; squareplus: a;
-// soft and hard shrink: a; threshold: a threshold, b value.
+// soft and hard shrink: a; threshold: a threshold, b value; clipped GELU: a minimum, b maximum; laplace: a mean, b deviation.
 typedef struct {
     int kind;
     float a, b, c;
@@ -49,6 +49,35 @@ typedef struct {
     float *output;
 } ck_recurrence;
 
+// Attention of one head of one batch row: queries that share a list of keys (a strand), each attending to a range of that list.
+typedef struct {
+    size_t size, value_size;
+    float scale;
+    const float *query, *key, *value;
+    float *output;
+    // Floats from one position to the next.
+    size_t query_step, key_step, value_step, output_step;
+    // Positions of the strand's queries and keys; for each query `from` and `to` in the list of keys.
+    const int32_t *queries, *keys, *ranges;
+    // Added to the scaled scores, or NULL; floats from one position to the next, 0 where one stands for all.
+    const float *bias;
+    size_t bias_query_step, bias_key_step;
+    // [query position][key position], added to what is there; or NULL. Then `tile` is no less than any range.
+    float *weights;
+    size_t weight_step;
+    // [query position][2]: greatest score and sum of exponentials, written; (.., 0) for a query without keys.
+    float *state;
+    // Whether `output` and `state` hold what earlier strands gave, which this one adds to.
+    int continues;
+    // Keys whose scores are held at a time.
+    size_t tile;
+    // Floats of the calling thread: ck_attention_space.
+    float *space;
+} ck_attention;
+
+// Floats of work space that a strand takes; `longest` is the length of its longest range.
+size_t ck_attention_space(size_t size, size_t value_size, size_t tile, size_t longest);
+
 typedef struct {
     void (*activate)(ck_activation f, size_t n, const float *x, float *y);
     void (*unary)(int function, size_t n, const float *x, float *y);
@@ -66,6 +95,10 @@ typedef struct {
     void (*scale_rows)(size_t rows, size_t n, const float *x, const float *scale, const float *offset, float *y);
     // The part of a recurrence that `thread` of `threads` has; `barrier` waits for all of them. The last hidden state is in hidden[time % 2].
     void (*recurrence)(const ck_recurrence *r, size_t thread, size_t threads, void (*barrier)(void));
+    // Queries first ..< last of a strand; gives how many of them have no key.
+    int (*attention)(const ck_attention *a, size_t first, size_t last);
+    // To nearest even; a not-a-number stays one.
+    void (*round_to_bf16)(size_t n, const float *x, uint16_t *y);
 } ck_math;
 
 // The table of the best instruction set, or of the one that ck_math_level has set.

@@ -17,9 +17,10 @@ struct FastLayout: Sendable {
     var constantBytes = 0.0
 
     /// - Parameter kept: values that somebody may ask for, and that no fusion may swallow.
-    init(_ program: ConcreteGraph, kept: Set<Int>) {
+    init(_ program: ConcreteGraph, kept: Set<Int>, options: ExecutionOptions) {
         var graph = program.flattened()
         graph.fuseMatmuls(kept: kept)
+        graph.fuseAttention(kept: kept)
         var roots = Array(graph.types.indices)
         var isConstant = [Bool](repeating: false, count: graph.types.count)
         for parameter in graph.parameters { isConstant[parameter.value] = true }
@@ -32,7 +33,7 @@ struct FastLayout: Sendable {
         for index in graph.types.indices where isConstant[index] && roots[index] == index {
             constantBytes += Double(Self.bytes(graph.types[index]))
         }
-        scratchBytes = graph.nodes.reduce(0) { max($0, scratchSize($1, graph.types)) }
+        scratchBytes = graph.nodes.reduce(0) { max($0, scratchSize($1, graph.types, options)) }
         (self.graph, self.roots, self.isConstant, self.offsets) = (graph, roots, isConstant, [:])
         placeValues()
     }

@@ -46,7 +46,7 @@ final class FastProgram {
             let isConstant = layout.isConstant[node.outputs[0]]
             let request = KernelRequest(
                 node: node, inputs: try node.inputs.map(view), outputs: try node.outputs.map(view), team: team, engine: engine,
-                scratch: scratch, isRepeated: plan.options.isRepeated)
+                scratch: scratch, options: plan.options)
             if isConstant {
                 if !isView { try makeKernel(request)() }
             } else {
@@ -54,7 +54,8 @@ final class FastProgram {
                 for (output, view) in zip(node.outputs, request.outputs) { views[output] = view }
             }
         }
-        let named = plan.graph.outputs + plan.graph.layerOutputs
+        engine.forgetSources()
+        let named = plan.graph.outputs + (plan.options.keepsLayerOutputs ? plan.graph.layerOutputs : [])
         for value in graph.inputs + graph.outputs + named.map(\.value.index) { views[value] = try view(value) }
     }
 
@@ -96,7 +97,7 @@ final class FastProgram {
         }
         for value in wanted where captured[value] == nil {
             guard let view = views[value] else {
-                throw UnsupportedError("value %\(value) follows from parameters alone and isn't kept by the fast backend")
+                throw UnsupportedError("value %\(value) isn't kept by the fast backend: it is fused, or follows from parameters alone")
             }
             captured[value] = view.capturedTensor()
         }

@@ -12,8 +12,7 @@ struct KernelRequest {
     let engine: MatmulEngine
     /// Work space of at least `scratchSize` bytes, shared by all kernels, which run one after another.
     let scratch: Allocation
-    /// Whether weights are worth packing whatever their use.
-    let isRepeated: Bool
+    let options: ExecutionOptions
 }
 
 /// Kernels for one family of ops. A new or fused kernel is a new family at the front of `kernelFamilies`; the planner needn't know it.
@@ -24,6 +23,9 @@ protocol KernelFamily: SendableMetatype {
     /// Bytes of work space for a node.
     static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType]) -> Int
 
+    /// The same for kernels to which the options matter.
+    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int
+
     /// A kernel for the node, or nil if the family has none for it.
     ///
     /// The closure must hold the views it reads (not bare pointers), for they keep constants in memory.
@@ -33,17 +35,21 @@ protocol KernelFamily: SendableMetatype {
 extension KernelFamily {
     static func keepsWhole(_ node: ConcreteNode, _ types: [ConcreteType]) -> Bool { false }
     static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType]) -> Int { 0 }
+    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int { scratchSize(node, types) }
 }
 
 /// Asked in this order; the first that has a kernel gets the node.
 private let kernelFamilies: [any KernelFamily.Type] = [
-    MatmulKernels.self, RecurrenceKernels.self, ActivationKernels.self, NormalizationKernels.self, ElementwiseKernels.self,
+    MatmulKernels.self, AttentionKernels.self, RecurrenceKernels.self, ActivationKernels.self, NormalizationKernels.self,
+    ElementwiseKernels.self,
     MovementKernels.self, ConvolutionKernels.self, PoolKernels.self, ReductionKernels.self,
 ]
 
 func keepsWhole(_ node: ConcreteNode, _ types: [ConcreteType]) -> Bool { kernelFamilies.contains { $0.keepsWhole(node, types) } }
 
-func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType]) -> Int { kernelFamilies.reduce(0) { max($0, $1.scratchSize(node, types)) } }
+func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int {
+    kernelFamilies.reduce(0) { max($0, $1.scratchSize(node, types, options)) }
+}
 
 /// A kernel for any node: the reference kernel where no family has one, so that the fast backend covers every op from its first day.
 func makeKernel(_ request: KernelRequest) throws -> Kernel {

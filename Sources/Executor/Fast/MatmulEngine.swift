@@ -6,6 +6,16 @@ final class MatmulEngine {
     private var engine: dnnl_engine_t?
     private(set) var stream: dnnl_stream_t?
     private var primitives: [MatmulShape: MatmulPrimitive] = [:]
+    /// Weights packed so far, by where they come from, so that tied uses share them.
+    private var packedWeights: [PackedWeights] = []
+
+    private struct PackedWeights {
+        let source: UnsafeMutableRawPointer
+        let strides: [Int]
+        /// Belongs to a primitive, which lives as long as the engine.
+        let layout: on_md
+        let memory: Allocation
+    }
 
     /// - Throws: `UnsupportedError` if oneDNN has no CPU engine.
     init() throws {
@@ -28,10 +38,12 @@ final class MatmulEngine {
     }
 
     /// A matmul with fixed operands.
-    /// - Parameter packsWeights: copy b into the layout that the primitive likes best, once; b must be constant and its own memory isn't needed then.
+    /// - Parameters:
+    ///   - packsWeights: copy b into the layout that the primitive likes best, once; b must be constant and its own memory isn't needed then.
+    ///   - sharesWeights: b lies at its place until `forgetSources`, so another matmul with the same b may use the same copy.
     func matmul(
         _ shape: MatmulShape, a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>? = nil,
-        result: UnsafeMutablePointer<Float>, packsWeights: Bool
+        result: UnsafeMutablePointer<Float>, packsWeights: Bool, sharesWeights: Bool = false
     ) throws -> Matmul {
         var shape = shape
         shape.hasBias = bias != nil
@@ -40,12 +52,41 @@ final class MatmulEngine {
         guard packsWeights else {
             return try Matmul(primitive, engine, stream, weights: primitive.weights, a, b, bias, result, packed: nil)
         }
-        guard let wanted = on_weights_md(primitive.descriptor) else { throw UnsupportedError("oneDNN names no layout for weights") }
-        let packed = Allocation(byteCount: on_md_size(wanted))
-        try reorder(b, primitive.weights, to: packed.pointer, wanted)
-        return try Matmul(
-            primitive, engine, stream, weights: wanted, a, packed.pointer.assumingMemoryBound(to: Float.self), bias, result, packed: packed)
+        return try packed(primitive, shape, UnsafeMutableRawPointer(a), b: b, bias: bias, result: result, sharesWeights: sharesWeights)
     }
+
+    /// The same with a in bf16; b, f32 at its place, is rounded and packed.
+    /// - Throws: `UnsupportedError` where the processor or oneDNN can't.
+    func halfMatmul(
+        _ shape: MatmulShape, a: UnsafeMutablePointer<UInt16>, b: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>?,
+        result: UnsafeMutablePointer<Float>
+    ) throws -> Matmul {
+        var shape = shape
+        shape.hasBias = bias != nil
+        (shape.isPacked, shape.isHalf) = (true, true)
+        guard let primitive = try? primitive(shape) else { throw UnsupportedError("this processor has no bf16 matmuls") }
+        return try packed(primitive, shape, UnsafeMutableRawPointer(a), b: b, bias: bias, result: result, sharesWeights: true)
+    }
+
+    private func packed(
+        _ primitive: MatmulPrimitive, _ shape: MatmulShape, _ a: UnsafeMutableRawPointer, b: UnsafeMutablePointer<Float>,
+        bias: UnsafeMutablePointer<Float>?, result: UnsafeMutablePointer<Float>, sharesWeights: Bool
+    ) throws -> Matmul {
+        guard let wanted = on_weights_md(primitive.descriptor) else { throw UnsupportedError("oneDNN names no layout for weights") }
+        let source = UnsafeMutableRawPointer(b)
+        let known = packedWeights.first { $0.source == source && $0.strides == shape.bStrides && on_md_equal($0.layout, wanted) != 0 }
+        let memory = known?.memory ?? Allocation(byteCount: on_md_size(wanted))
+        if known == nil {
+            try reorder(b, primitive.weights, to: memory.pointer, wanted)
+            if sharesWeights {
+                packedWeights.append(PackedWeights(source: source, strides: shape.bStrides, layout: wanted, memory: memory))
+            }
+        }
+        return try Matmul(primitive, engine, stream, weights: wanted, a, memory.pointer, bias, result, packed: memory)
+    }
+
+    /// Parameters may leave their places from now on.
+    func forgetSources() { packedWeights = [] }
 
     private func reorder(_ source: UnsafeMutablePointer<Float>, _ from: on_md, to target: UnsafeMutableRawPointer, _ layout: on_md) throws {
         var descriptor: dnnl_primitive_desc_t?
@@ -75,6 +116,8 @@ struct MatmulShape: Hashable {
     var cStrides: [Int]
     var hasBias = false
     var isPacked = false
+    /// a and b in bf16.
+    var isHalf = false
 
     /// Dense, row-major operands.
     init(batch: Int = 1, m: Int, k: Int, n: Int) {
@@ -87,7 +130,7 @@ struct MatmulShape: Hashable {
 
     static func == (a: MatmulShape, b: MatmulShape) -> Bool {
         a.batch == b.batch && a.m == b.m && a.k == b.k && a.n == b.n && a.aStrides == b.aStrides && a.bStrides == b.bStrides
-            && a.cStrides == b.cStrides && a.hasBias == b.hasBias && a.isPacked == b.isPacked
+            && a.cStrides == b.cStrides && a.hasBias == b.hasBias && a.isPacked == b.isPacked && a.isHalf == b.isHalf
     }
 
     func hash(into hasher: inout Hasher) {
@@ -103,23 +146,24 @@ final class MatmulPrimitive {
     let bias: on_md?
 
     fileprivate init(_ shape: MatmulShape, engine: dnnl_engine_t?) throws {
-        func layout(_ sizes: [Int], _ strides: [Int]) throws -> on_md {
+        func layout(_ sizes: [Int], _ strides: [Int], _ type: dnnl_data_type_t = dnnl_f32) throws -> on_md {
             var descriptor: on_md?
             // Without a batch two dimensions do, for which oneDNN has more kernels.
             let skip = shape.batch == 1 ? 1 : 0
             let (dims, steps) = (sizes.dropFirst(skip).map { Int64($0) }, strides.dropFirst(skip).map { Int64($0) })
-            try check(on_md_strides(&descriptor, Int32(dims.count), dims, dnnl_f32, steps), "describe a matrix")
+            try check(on_md_strides(&descriptor, Int32(dims.count), dims, type, steps), "describe a matrix")
             guard let descriptor else { throw UnsupportedError("oneDNN can't describe a matrix") }
             return descriptor
         }
-        source = try layout([shape.batch, shape.m, shape.k], shape.aStrides)
+        let operand = shape.isHalf ? dnnl_bf16 : dnnl_f32
+        source = try layout([shape.batch, shape.m, shape.k], shape.aStrides, operand)
         weights = try layout([shape.batch, shape.k, shape.n], shape.bStrides)
         target = try layout([shape.batch, shape.m, shape.n], shape.cStrides)
         bias = shape.hasBias ? try layout([1, 1, shape.n], [shape.n, shape.n, 1]) : nil
         var chosen: on_md? = weights
         if shape.isPacked {
             let dims = [Int64(shape.k), Int64(shape.n)]
-            try check(on_md_any(&chosen, 2, dims, dnnl_f32), "describe weights")
+            try check(on_md_any(&chosen, 2, dims, operand), "describe weights")
         }
         defer { if shape.isPacked, let chosen { on_md_free(chosen) } }
         var descriptor: dnnl_primitive_desc_t?
@@ -147,8 +191,8 @@ final class Matmul {
     private var arguments: [dnnl_exec_arg_t] = []
 
     fileprivate init(
-        _ primitive: MatmulPrimitive, _ engine: dnnl_engine_t?, _ stream: dnnl_stream_t?, weights: on_md, _ a: UnsafeMutablePointer<Float>,
-        _ b: UnsafeMutablePointer<Float>, _ bias: UnsafeMutablePointer<Float>?, _ result: UnsafeMutablePointer<Float>, packed: Allocation?
+        _ primitive: MatmulPrimitive, _ engine: dnnl_engine_t?, _ stream: dnnl_stream_t?, weights: on_md, _ a: UnsafeMutableRawPointer,
+        _ b: UnsafeMutableRawPointer, _ bias: UnsafeMutablePointer<Float>?, _ result: UnsafeMutablePointer<Float>, packed: Allocation?
     ) throws {
         self.primitive = primitive
         self.stream = stream
@@ -159,7 +203,7 @@ final class Matmul {
         if let bias, let layout = primitive.bias { try add(DNNL_ARG_BIAS, layout, engine, bias) }
     }
 
-    private func add(_ argument: Int32, _ layout: on_md, _ engine: dnnl_engine_t?, _ pointer: UnsafeMutablePointer<Float>) throws {
+    private func add(_ argument: Int32, _ layout: on_md, _ engine: dnnl_engine_t?, _ pointer: UnsafeMutableRawPointer) throws {
         var memory: dnnl_memory_t?
         try check(on_memory(&memory, layout, engine, pointer), "describe memory")
         memories.append(memory)

@@ -21,6 +21,8 @@ struct ConcreteNode: Sendable {
     var expansion: ConcreteGraph?
     /// What the fast backend does in the same step as a matmul.
     var fusion = MatmulFusion()
+    /// For attention of the fast backend: where query, key and value lie within wider rows; see `ConcreteGraph.fuseAttention`.
+    var headViews: [HeadView?] = []
     /// For a gather or scatter: the graph's input that the indices come from, unchanged.
     var indexInput: String?
 }
@@ -33,6 +35,13 @@ struct MatmulFusion: Hashable, Sendable {
     var hasBias = false
     /// Applied to the result, element by element.
     var activation: Activation?
+}
+
+/// [batch, positions, heads, size] read from rows of `rowStep` elements, from element `offset` of each on.
+struct HeadView: Hashable, Sendable {
+    var shape: [Int]
+    var offset: Int
+    var rowStep: Int
 }
 
 /// A graph with every size a number, checked; composites carry their definitions.

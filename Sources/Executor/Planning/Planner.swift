@@ -20,7 +20,9 @@ public enum Planner {
         var layout: FastLayout?
         // Past this the fast backend's offsets might not fit an Int; the reference backend's total says enough.
         if options.backend == .fast && bufferBytes < 0x1p50 {
-            let placed = FastLayout(program, kept: Set((graph.outputs + graph.layerOutputs).map(\.value.index)))
+            let placed = FastLayout(
+                program, kept: Set((graph.outputs + (options.keepsLayerOutputs ? graph.layerOutputs : [])).map(\.value.index)),
+                options: options)
             (bufferBytes, parameterBytes) = (Double(placed.arenaBytes) + Double(placed.scratchBytes), placed.constantBytes)
             layout = placed
         }

@@ -30,6 +30,16 @@ public enum Activation: Hashable, Sendable {
     case gelu
     /// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); gelu_new of Hugging Face.
     case geluTanh
+    /// x * sigmoid(1.702 x); also called the fast GELU.
+    case quickGELU
+    /// GELU held within a range.
+    case clippedGELU(minimum: Double, maximum: Double)
+    /// relu(x)^2
+    case reluSquared
+    /// (1 + erf((x - mean) / (deviation sqrt 2))) / 2 (Ma et al. 2022).
+    case laplace(mean: Double, deviation: Double)
+    /// sqrt(softplus(x))
+    case sqrtSoftplus
     case logSigmoid
     /// (x + sqrt(x^2 + b)) / 2
     case squareplus(b: Double)
@@ -59,8 +69,8 @@ extension Activation {
         switch self {
         case .softmax, .logSoftmax, .sparsemax, .glu: false
         case .linear, .relu, .relu6, .rectifier, .leakyReLU, .elu, .celu, .selu, .sigmoid, .hardSigmoid, .tanh, .hardTanh, .tanhShrink,
-            .softplus, .softsign, .exponential, .silu, .hardSiLU, .mish, .gelu, .geluTanh, .logSigmoid, .squareplus, .softShrink,
-            .hardShrink, .threshold, .sparsePlus, .sparseSigmoid:
+            .softplus, .softsign, .exponential, .silu, .hardSiLU, .mish, .gelu, .geluTanh, .quickGELU, .clippedGELU, .reluSquared, .laplace,
+            .sqrtSoftplus, .logSigmoid, .squareplus, .softShrink, .hardShrink, .threshold, .sparsePlus, .sparseSigmoid:
             true
         }
     }
@@ -95,6 +105,11 @@ extension Activation {
         case .mish: return x * Glibc.tanh(softplus(x))
         case .gelu: return 0.5 * x * erfc(-x * 0.5.squareRoot())
         case .geluTanh: return 0.5 * x * (1 + Glibc.tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+        case .quickGELU: return x / (1 + exp(-1.702 * x))
+        case .clippedGELU(let low, let high): return x.isNaN ? x : min(max(Activation.gelu.evaluate(x), low), high)
+        case .reluSquared: return x.isNaN ? x : max(x, 0) * max(x, 0)
+        case .laplace(let mean, let deviation): return 0.5 * erfc((mean - x) / deviation * 0.5.squareRoot())
+        case .sqrtSoftplus: return softplus(x).squareRoot()
         case .logSigmoid: return -softplus(-x)
         case .squareplus(let b): return (x + (x * x + b).squareRoot()) / 2
         case .softShrink(let t): return x.isNaN ? x : x > t ? x - t : x < -t ? x + t : 0
@@ -130,8 +145,8 @@ extension Activation {
             let half = row.count / 2
             return (0..<half).map { row[$0] * Activation.sigmoid.evaluate(row[half + $0]) }
         case .linear, .relu, .relu6, .rectifier, .leakyReLU, .elu, .celu, .selu, .sigmoid, .hardSigmoid, .tanh, .hardTanh, .tanhShrink,
-            .softplus, .softsign, .exponential, .silu, .hardSiLU, .mish, .gelu, .geluTanh, .logSigmoid, .squareplus, .softShrink,
-            .hardShrink, .threshold, .sparsePlus, .sparseSigmoid:
+            .softplus, .softsign, .exponential, .silu, .hardSiLU, .mish, .gelu, .geluTanh, .quickGELU, .clippedGELU, .reluSquared, .laplace,
+            .sqrtSoftplus, .logSigmoid, .squareplus, .softShrink, .hardShrink, .threshold, .sparsePlus, .sparseSigmoid:
             return row.map { evaluate($0) }
         }
     }

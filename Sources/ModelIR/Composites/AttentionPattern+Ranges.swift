@@ -57,9 +57,10 @@ extension AttentionPattern {
         }
     }
 
-    /// `attendedPairs` from at most 64 queries: close enough to plan by, at no cost that grows with the sequence.
+    /// `attendedPairs` from a few hundred queries: close enough to plan by, at no cost that grows with the sequence.
     public func estimatedPairs(queries: Int, keys: Int, heads: Int) -> Double {
-        let samples = min(queries, 64)
+        // A prime, so that samples don't fall on the same place of every block.
+        let samples = min(queries, 251)
         guard samples > 0 else { return 0 }
         return headGroups(heads: heads).reduce(0.0) { total, group in
             let pairs = (0..<samples).reduce(0.0) { sum, sample in

@@ -10,6 +10,7 @@ public enum Composite: Hashable, Sendable {
     /// Simple RNN, LSTM or GRU over time.
     case recurrence(Recurrence)
     case attention(Attention)
+    case longformerAttention(LongformerAttention)
 }
 
 /// What a composite computes, in simpler terms.
@@ -40,6 +41,7 @@ extension Composite {
         case .batchNorm(let norm): norm.definition
         case .recurrence(let recurrence): .loop { inputs throws(GraphError) in try recurrence.reference(inputs) }
         case .attention(let attention): attention.definition
+        case .longformerAttention(let attention): attention.definition
         }
     }
 
@@ -52,6 +54,7 @@ extension Composite {
         case .batchNorm(let norm): try norm.inferTypes(inputs)
         case .recurrence(let recurrence): try recurrence.inferTypes(inputs)
         case .attention(let attention): try attention.inferTypes(inputs)
+        case .longformerAttention(let attention): try attention.inferTypes(inputs)
         }
     }
 }

@@ -26,6 +26,11 @@ extension Activation {
         case .mish: return "mish"
         case .gelu: return "gelu"
         case .geluTanh: return "gelu_tanh"
+        case .quickGELU: return "quick_gelu"
+        case .clippedGELU(let minimum, let maximum): return call("clipped_gelu", [("minimum", minimum), ("maximum", maximum)])
+        case .reluSquared: return "relu_squared"
+        case .laplace(let mean, let deviation): return call("laplace", [("mean", mean), ("deviation", deviation)])
+        case .sqrtSoftplus: return "sqrt_softplus"
         case .logSigmoid: return "log_sigmoid"
         case .squareplus(let b): return call("squareplus", [("b", b)])
         case .softShrink(let threshold): return call("soft_shrink", [("threshold", threshold)])

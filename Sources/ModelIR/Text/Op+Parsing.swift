@@ -71,6 +71,8 @@ extension Composite {
         case "lstm": self = .recurrence(try Recurrence(.lstm, &attributes))
         case "gru": self = .recurrence(try Recurrence(.gru(resetAfter: try attributes.flag("reset_after")), &attributes))
         case "attention": self = .attention(try Attention(&attributes))
+        case "longformer_attention":
+            self = .longformerAttention(LongformerAttention(window: try attributes.int("window"), scale: try attributes.number("scale")))
         default: return nil
         }
     }
@@ -129,6 +131,15 @@ extension Activation {
         case "mish": self = .mish
         case "gelu": self = .gelu
         case "gelu_tanh": self = .geluTanh
+        case "quick_gelu": self = .quickGELU
+        case "clipped_gelu":
+            guard let a = take("minimum", "maximum") else { return nil }
+            self = .clippedGELU(minimum: a[0], maximum: a[1])
+        case "relu_squared": self = .reluSquared
+        case "laplace":
+            guard let a = take("mean", "deviation") else { return nil }
+            self = .laplace(mean: a[0], deviation: a[1])
+        case "sqrt_softplus": self = .sqrtSoftplus
         case "log_sigmoid": self = .logSigmoid
         case "squareplus":
             guard let a = take("b") else { return nil }

@@ -40,6 +40,7 @@ extension Composite {
                 + flag("offset", norm.hasOffset)
         case .recurrence(let recurrence): recurrence.textAttributes
         case .attention(let attention): attention.textAttributes
+        case .longformerAttention(let attention): ["window=\(attention.window)", "scale=\(TextName.number(attention.scale))"]
         }
     }
 }

@@ -94,7 +94,7 @@ struct KerasRewrites {
             if Self.isHardSigmoid(recurrence.activation) { recurrence.activation = other }
             if Self.isHardSigmoid(recurrence.recurrentActivation) { recurrence.recurrentActivation = other }
             return .composite(.recurrence(recurrence))
-        case .activation, .softmax, .layerNorm, .batchNorm, .attention: return op
+        case .activation, .softmax, .layerNorm, .batchNorm, .attention, .longformerAttention: return op
         }
     }
 }

@@ -1,8 +1,13 @@
 import CKernels
 import ModelIR
 
-/// Matmul by oneDNN. A constant right side is packed where that pays: for repeated runs, or few rows.
+/// Matmul by oneDNN. A constant right side is packed for repeated runs: packing costs more than one pass gains.
 enum MatmulKernels: KernelFamily {
+    static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int {
+        // The left side in bf16.
+        node.op == .matmul && options.precision == .bf16 ? types[node.inputs[0]].count * 2 : 0
+    }
+
     static func kernel(_ request: KernelRequest) throws -> Kernel? {
         guard request.node.op == .matmul else { return nil }
         let (a, b, result, fusion) = (request.inputs[0], request.inputs[1], request.outputs[0], request.node.fusion)
@@ -24,14 +29,29 @@ enum MatmulKernels: KernelFamily {
             return shape
         }
         func multiply(_ shape: MatmulShape, packs: Bool = false) throws -> Matmul {
-            try request.engine.matmul(shape, a: a.floats, b: b.floats, bias: bias?.floats, result: result.floats, packsWeights: packs)
+            try request.engine.matmul(
+                shape, a: a.floats, b: b.floats, bias: bias?.floats, result: result.floats, packsWeights: packs,
+                sharesWeights: packs)
         }
 
         let leading = Array(result.shape.dropLast(2))
         let (aBatch, bBatch, batch) = (a.count / (m * k), b.count / (k * n), leading.reduce(1, *))
         if bBatch == 1 && aBatch == batch {
             // One matrix for all of a: its leading dimensions are rows too. Packed, b's own memory isn't needed any more.
-            let packs = b.isConstant && (request.isRepeated || a.count / k < 32)
+            let packs = b.isConstant && request.options.isRepeated
+            if b.isConstant && request.options.precision == .bf16 {
+                let half = request.scratch.pointer.assumingMemoryBound(to: UInt16.self)
+                let multiply = try request.engine.halfMatmul(
+                    shape(m: a.count / k), a: half, b: b.floats, bias: bias?.floats, result: result.floats)
+                let (team, scratch) = (request.team, request.scratch)
+                return holding([a, result] + (bias.map { [$0] } ?? [])) {
+                    let half = scratch.pointer.assumingMemoryBound(to: UInt16.self)
+                    let round = ck_math_table().pointee.round_to_bf16
+                    team.split(a.count, multiple: 16) { round?($0.count, a.floats + $0.lowerBound, half + $0.lowerBound) }
+                    try multiply()
+                    finish()
+                }
+            }
             let multiply = try multiply(shape(m: a.count / k), packs: packs)
             return holding([a, result] + (packs ? [] : [b]) + (bias.map { [$0] } ?? [])) {
                 try multiply()

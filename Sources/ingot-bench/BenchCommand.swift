@@ -1,0 +1,107 @@
+import ArgumentParser
+import ByteIO
+import Executor
+import Glibc
+import JSON
+
+/// `ingot-bench`: how long work takes here.
+@main
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ingot-bench", abstract: "Times workloads.", subcommands: [CompareCommand.self, GrowthCommand.self],
+        defaultSubcommand: CompareCommand.self)
+}
+
+/// Workloads timed, each in turns with the same work in other runtimes.
+struct CompareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare",
+        abstract: "Times workloads, in turns with peers.",
+        discussion: """
+            A peer is a Python that has onnxruntime and onnx, or torch: it is given the same weights and inputs, runs the workloads that it
+            knows, and its outputs are compared with ours. Times are milliseconds; a ratio is our median by the peer's.
+
+            Examples:
+              ingot-bench
+              ingot-bench --filter bert --peer venv/bin/python --repeat 20 --json
+            """)
+
+    @Option(help: ArgumentHelp("Only workloads whose names contain this.", valueName: "text"))
+    var filter = ""
+
+    @Option(help: ArgumentHelp("A Python interpreter to compare with; several may be named.", valueName: "python"))
+    var peer: [String] = []
+
+    @Option(help: ArgumentHelp("Where the peers' script is.", valueName: "file"))
+    var peerScript = "Fixtures/generate/bench_peers.py"
+
+    @Option(name: .customLong("repeat"), help: ArgumentHelp("Runs of each workload, after one to warm up.", valueName: "n"))
+    var repetitions = 15
+
+    @Option(help: ArgumentHelp("Threads of everything that is timed.", valueName: "n"))
+    var threads = ExecutionOptions.processorCount
+
+    @Flag(help: "One JSON document instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard repetitions > 0 else { throw ValidationError("--repeat takes a positive number") }
+        guard threads > 0 else { throw ValidationError("--threads takes a positive number") }
+    }
+
+    func run() throws {
+        let workloads = Workload.all.filter { filter.isEmpty || $0.name.contains(filter) }
+        guard !workloads.isEmpty else { throw ValidationError("no workload's name contains \(filter)") }
+        var rows: [Row] = []
+        if !json { print(Row.header(peers: peer)) }
+        for workload in workloads {
+            let row = try measure(workload)
+            rows.append(row)
+            if !json { print(row.text) }
+        }
+        if json {
+            let document: JSONValue = [
+                "threads": .int(threads), "repeat": .int(repetitions), "rows": .array(rows.map(\.document)),
+            ]
+            print(document.serialized())
+        }
+    }
+
+    /// Ours and every peer's, one run of each in turn.
+    private func measure(_ workload: Workload) throws -> Row {
+        let prepared = try workload.prepare(threads)
+        var peers: [Peer] = []
+        for python in peer {
+            if let started = try Peer(python: python, script: peerScript, workload: workload.name, threads: threads) {
+                peers.append(started)
+            }
+        }
+        var times = [[Double]](repeating: [], count: peers.count + 1)
+        var output: [Float] = []
+        for repetition in 0...repetitions {
+            let start = milliseconds()
+            output = try prepared.run()
+            let own = milliseconds() - start
+            if repetition > 0 { times[0].append(own) }
+            for (i, peer) in peers.enumerated() {
+                let time = try peer.time()
+                if repetition > 0 { times[i + 1].append(time) }
+            }
+        }
+        var results: [Row.PeerResult] = []
+        for (i, peer) in peers.enumerated() {
+            let other = try peer.output()
+            results.append(
+                Row.PeerResult(name: peer.name, times: times[i + 1].sorted(), difference: Row.difference(output, other)))
+        }
+        return Row(
+            workload: workload.name, times: times[0].sorted(), operations: prepared.operations, bytes: prepared.weightBytes, peers: results)
+    }
+}
+
+/// Of a clock that only goes forward.
+func milliseconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) * 1_000 + Double(time.tv_nsec) / 1_000_000
+}

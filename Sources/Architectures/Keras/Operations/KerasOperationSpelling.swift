@@ -175,7 +175,7 @@ struct KerasOperationSpelling {
         case .softplus: self.init("softplus")
         case .softsign: self.init("softsign")
         case .linear, .tanhShrink, .exponential, .mish, .squareplus, .softShrink, .hardShrink, .threshold, .sparsePlus, .sparseSigmoid,
-            .softmax, .logSoftmax, .sparsemax, .glu:
+            .softmax, .logSoftmax, .sparsemax, .glu, .quickGELU, .clippedGELU, .reluSquared, .laplace, .sqrtSoftplus:
             self.init("")
             obstacles = [2: "is another activation", 3: "is another activation"]
         }

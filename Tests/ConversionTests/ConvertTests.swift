@@ -33,6 +33,7 @@ import Testing
             "keras3_merge_others_one_mask": ([.hdf5], masks),
             "keras3_merge_others_two_masks": ([.hdf5], masks),
             "keras2_multi_head_attention_masks": (toKeras3, "takes the masks off its arguments"),
+            "tfkeras_multi_head_attention_masks": (toKeras3, "takes the masks off its arguments"),
             "keras3_multi_head_attention_masks": ([.hdf5], "takes the masks off its arguments"),
             "keras2_bidirectional_custom_backward": (toKeras3, "two directions of different widths"),
             "keras2_softmax_masks": (toKeras3, "a row of which a mask leaves nothing"),

@@ -46,9 +46,11 @@ struct MultiHeadAttentionLayer: KerasLayer {
     }
 
     var variables: [KerasVariable] {
-        parts.flatMap { part in
-            [KerasVariable("\(part.role)/kernel", store: part.store, shape: part.kernel)]
-                + (usesBias ? [KerasVariable("\(part.role)/bias", store: part.store, shape: part.bias)] : [])
+        // tf_keras names groups of archives by its private attributes.
+        let prefix = config.generation < 3 ? "_" : ""
+        return parts.flatMap { part in
+            [KerasVariable("\(part.role)/kernel", store: prefix + part.store, shape: part.kernel)]
+                + (usesBias ? [KerasVariable("\(part.role)/bias", store: prefix + part.store, shape: part.bias)] : [])
         }
     }
 

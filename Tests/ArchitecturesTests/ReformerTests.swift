@@ -1,3 +1,4 @@
+import ByteIO
 import Executor
 import ModelIR
 import Testing

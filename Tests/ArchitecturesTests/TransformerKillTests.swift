@@ -1,3 +1,4 @@
+import ByteIO
 import Conversion
 import FormatKit
 import JSON
@@ -38,8 +39,9 @@ import Testing
     }
 
     /// Names that only files have that no version of the frameworks at hand writes any more.
-    /// Reformer's bias of transformers 4 is one tensor under two names, of which one is used.
+    /// And Reformer's bias of transformers 4: one tensor under two names, of which one is used.
     static let inert: Set<String> = [
+        "tensorflow: shared.weight without shared/weight",
         "pytorch: lm_head.bias <-> lm_head.decoder.bias", "pytorch: lm_head.decoder.bias <-> lm_head.bias",
     ]
 

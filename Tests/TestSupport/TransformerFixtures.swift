@@ -10,8 +10,12 @@ public struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
     public var dialect: String
     /// `model_type`
     public var architecture: String
+    /// The class that computed the outputs, without TensorFlow's prefix.
+    public var className: String
     public var inputs: String
     public var outputs: String
+    /// Buckets of each layer that hashes (Reformer).
+    public var buckets: String?
     /// Whether some query attends nothing, where implementations differ: outputs count only where the mask is 1.
     public var hasUndefinedPositions: Bool
 
@@ -23,6 +27,8 @@ public struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
         self.path = path
         self.dialect = dialect
         self.architecture = architecture
+        let named = row["class"]?.string ?? ""
+        className = named.hasPrefix("TF") ? String(named.dropFirst(2)) : named
         self.inputs = inputs
         self.outputs = outputs
         hasUndefinedPositions = row["padded_positions"]?.string == "undefined"

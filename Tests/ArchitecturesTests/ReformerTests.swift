@@ -1,6 +1,7 @@
 import ByteIO
 import Executor
 import ModelIR
+import TestSupport
 import Testing
 
 @testable import Architectures
@@ -45,7 +46,10 @@ import Testing
         func tokens(_ count: Int) -> Tensor { Tensor([Int64](repeating: 1, count: count), shape: [1, count]) }
         #expect(try model.completed(["input_ids": tokens(4)]).notes == [])
         #expect(try model.completed(["input_ids": tokens(24)]).notes == [])
-        #expect(try model.completed(["input_ids": tokens(5)]).notes == ["5 tokens are padded to 12, a multiple of the chunks, and the outputs cut back"])
+        #expect(
+            try model.completed(["input_ids": tokens(5)]).notes == [
+                "5 tokens are padded to 12, a multiple of the chunks, and the outputs cut back"
+            ])
         #expect(try model.completed(["input_ids": tokens(49)]).notes.count == 1)
         #expect(throws: InputError.self) { try model.completed(["input_ids": tokens(61)]) }
         #expect(throws: InputError.self) { try model.completed(["input_ids": tokens(25), "position_ids": tokens(25)]) }

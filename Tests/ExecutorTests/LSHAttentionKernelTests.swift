@@ -71,10 +71,13 @@ extension SerialTests {
             var random = SeededGenerator(seed: 5)
             let attention = LSHAttention(
                 chunk: 8, before: 1, after: 0, hashes: 2, buckets: [], longest: 512, seed: 1, isCausal: true)
-            let inputs = [random.tensor([3, 128, 3, 16]), random.tensor([3, 128, 3, 16]), bools([3, 128], [UInt8](repeating: 1, count: 384))]
+            let inputs = [
+                random.tensor([3, 128, 3, 16]), random.tensor([3, 128, 3, 16]), bools([3, 128], [UInt8](repeating: 1, count: 384)),
+            ]
             let (graph, named, _) = try oneOp(.composite(.lshAttention(attention)), inputs)
             let results = try [1, 2, 5, 16].map { count in
-                try Executor.run(graph, parameters: [:], inputs: named, options: ExecutionOptions(threadCount: count)).outputs[0].tensor.bytes()
+                try Executor.run(graph, parameters: [:], inputs: named, options: ExecutionOptions(threadCount: count)).outputs[0].tensor
+                    .bytes()
             }
             #expect(Set(results).count == 1)
         }

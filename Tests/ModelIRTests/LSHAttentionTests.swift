@@ -10,7 +10,8 @@ import Testing
     @Test func bucketsFollowFromTheLength() {
         let cases: [(chunk: Int, longest: Int, positions: Int, factors: [Int])] = [
             (64, 4096, 128, [4]), (64, 4096, 4096, [128]), (64, 524_288, 16_384, [16, 32]), (64, 524_288, 524_288, [128, 128]),
-            (2, 72, 24, [4, 4]), (2, 72, 60, [4, 8]), (4, 64, 12, [4]), (1, 16, 2, [4]), (1, 64, 64, [8, 16]), (100, 40_000, 39_900, [16, 32]),
+            (2, 72, 24, [4, 4]), (2, 72, 60, [4, 8]), (4, 64, 12, [4]), (1, 16, 2, [4]), (1, 64, 64, [8, 16]),
+            (100, 40_000, 39_900, [16, 32]),
         ]
         for item in cases {
             #expect(attention(chunk: item.chunk, longest: item.longest).factors(positions: item.positions) == item.factors, "\(item)")

@@ -31,6 +31,7 @@ public struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
         className = named.hasPrefix("TF") ? String(named.dropFirst(2)) : named
         self.inputs = inputs
         self.outputs = outputs
+        buckets = row["buckets"]?.string
         hasUndefinedPositions = row["padded_positions"]?.string == "undefined"
     }
 

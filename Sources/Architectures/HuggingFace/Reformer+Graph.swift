@@ -61,7 +61,8 @@ extension Reformer {
         guard padded != length else { return (filled, []) }
         guard inputs["position_ids"] == nil else {
             throw InputError(
-                "position_ids can't be given for \(length) tokens: they are padded to \(padded), a multiple of the chunks, and so are theirs")
+                "position_ids can't be given for \(length) tokens: they are padded to \(padded), a multiple of the chunks, and so are theirs"
+            )
         }
         return (filled, ["\(length) tokens are padded to \(padded), a multiple of the chunks, and the outputs cut back"])
     }

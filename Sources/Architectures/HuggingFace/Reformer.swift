@@ -40,7 +40,8 @@ struct Reformer: TransformerFamily {
     ]
     /// The length of `attn_layers` is the number of layers.
     static let inertKeys: Set<String> = [
-        "axial_norm_std", "chunk_size_lm_head", "local_attention_probs_dropout_prob", "lsh_attention_probs_dropout_prob", "num_hidden_layers",
+        "axial_norm_std", "chunk_size_lm_head", "local_attention_probs_dropout_prob", "lsh_attention_probs_dropout_prob",
+        "num_hidden_layers",
         "tie_word_embeddings", "is_encoder_decoder", "seed", "sinusoidal_pos_embds", "attn_type",
     ]
 
@@ -124,7 +125,9 @@ struct Reformer: TransformerFamily {
         switch head {
         case .model: break
         case .languageModel, .maskedLM:
-            func row(_ name: String, _ shape: [Int]) -> TransformerParameter { TransformerParameter(name: name, shape: shape, isBase: false) }
+            func row(_ name: String, _ shape: [Int]) -> TransformerParameter {
+                TransformerParameter(name: name, shape: shape, isBase: false)
+            }
             if stored.contains("lm_head.bias") { table.add(row("lm_head.bias", [vocabularySize])) }
             table.add(row("lm_head.decoder.weight", [vocabularySize, 2 * hiddenSize]))
             if hasDecoderBias { table.add(row("lm_head.decoder.bias", [vocabularySize])) }
@@ -152,7 +155,8 @@ struct Reformer: TransformerFamily {
     private static func chunks(_ config: TransformerConfig, _ kind: LayerKind) throws -> Chunks {
         let name = kind.rawValue
         return Chunks(
-            length: try config.size("\(name)_attn_chunk_length", default: 64), before: try config.count("\(name)_num_chunks_before", default: 1),
+            length: try config.size("\(name)_attn_chunk_length", default: 64),
+            before: try config.count("\(name)_num_chunks_before", default: 1),
             after: try config.count("\(name)_num_chunks_after", default: 0))
     }
 
@@ -175,7 +179,8 @@ struct Reformer: TransformerFamily {
             throw UnsupportedError("axial_pos_shape \(axes.counts) with axial_pos_embds_dim \(axes.sizes): only two axes can be run")
         }
         let sizes = 1...1 << 31
-        guard axes.counts.allSatisfy(sizes.contains), axes.sizes.allSatisfy(sizes.contains), axes.sizes[0] + axes.sizes[1] == hiddenSize else {
+        guard axes.counts.allSatisfy(sizes.contains), axes.sizes.allSatisfy(sizes.contains), axes.sizes[0] + axes.sizes[1] == hiddenSize
+        else {
             throw transformerError(
                 "bad-config", expected: "axial_pos_embds_dim that add up to the hidden size \(hiddenSize)",
                 found: "\(axes.sizes) for \(axes.counts)")

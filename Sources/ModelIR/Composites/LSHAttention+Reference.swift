@@ -79,7 +79,8 @@ extension LSHAttention {
                 var order: [Int] = []
                 for round in 0..<rounds {
                     let first = ((b * heads + head) * rounds + round) * positions
-                    order += isWhole ? Array(0..<positions) : (0..<positions).sorted { (buckets[first + $0], $0) < (buckets[first + $1], $1) }
+                    order +=
+                        isWhole ? Array(0..<positions) : (0..<positions).sorted { (buckets[first + $0], $0) < (buckets[first + $1], $1) }
                 }
                 // What each round gives, and the logarithm of its sum of exponentials.
                 var sums = [Double](repeating: 0, count: rounds * positions)

@@ -69,7 +69,9 @@ public struct LSHAttention: Hashable, Sendable {
         else { throw GraphError("lsh_attention has buckets=\(buckets); their numbers are positive and even") }
         guard let positions, positions > chunk else { return }
         guard positions < 1 << 40 else { throw GraphError("lsh_attention has \(positions) positions") }
-        guard positions % chunk == 0 else { throw GraphError("lsh_attention has \(positions) positions, no multiple of its chunk \(chunk)") }
+        guard positions % chunk == 0 else {
+            throw GraphError("lsh_attention has \(positions) positions, no multiple of its chunk \(chunk)")
+        }
         guard let heads, let size else { return }
         let rotations = Double(heads) * Double(size) * Double(hashes) * Double(factors(positions: positions).reduce(0, +) / 2)
         guard rotations < 0x1p31 else {

@@ -77,16 +77,22 @@ extension KerasModel {
         _ instance: KerasInstance, _ layer: RecurrentLayer, backward: RecurrentLayer?, mergeMode: String?, _ notes: inout [String]
     ) throws -> Stage {
         let name = instance.spec.name
-        let gates = layer.cell.gateCount
+        let cells = [layer] + (backward.map { [$0] } ?? [])
+        guard cells.allSatisfy({ $0.cells.count == 1 && $0.cells[0].part.isEmpty }) else {
+            throw UnsupportedError("layer '\(name)' (\(instance.spec.className)) runs cells of its own, which PyTorch has no module for")
+        }
+        let cell = layer.cells[0]
+        let gates = cell.kind.gateCount
         var obstacles: [String] = []
-        for layer in [layer] + (backward.map { [$0] } ?? []) {
-            if layer.activation != .tanh && !(layer.cell == .simple && layer.activation == .relu) {
+        for layer in cells {
+            let cell = layer.cells[0]
+            if cell.activation != .tanh && !(cell.kind == .simple && cell.activation == .relu) {
                 obstacles.append("layer '\(name)': \(PyTorchRNNTable.moduleName[gates] ?? "PyTorch") computes with tanh only")
             }
-            if layer.cell != .simple && layer.recurrentActivation != .sigmoid {
+            if cell.kind != .simple && cell.recurrentActivation != .sigmoid {
                 obstacles.append("layer '\(name)': PyTorch's gates are sigmoid, these are not")
             }
-            if layer.cell == .gru(resetAfter: false) {
+            if cell.kind == .gru(resetAfter: false) {
                 obstacles.append("layer '\(name)': a GRU with reset_after=False resets before the product, which nn.GRU has no option for")
             }
             if layer.isTimeMajor { obstacles.append("layer '\(name)': time_major") }
@@ -96,23 +102,23 @@ extension KerasModel {
         if let mergeMode, mergeMode != "concat" {
             obstacles.append("layer '\(name)': PyTorch joins directions by concat, not by \(mergeMode)")
         }
-        if let backward, backward.cell != layer.cell || backward.units != layer.units || backward.usesBias != layer.usesBias {
+        if let other = backward?.cells[0], other.kind != cell.kind || other.units != cell.units || other.usesBias != cell.usesBias {
             obstacles.append("layer '\(name)': its directions differ")
         }
-        if layer.cell == .simple && layer.activation == .relu {
+        if cell.kind == .simple && cell.activation == .relu {
             notes.append("layer '\(name)' needs nn.RNN(nonlinearity='relu'); a state dict can't say so")
         }
         let path = instance.path + (backward == nil ? "" : "forward_layer/")
-        guard let kernel = parameters.first(where: { $0.name == path + "kernel" })?.tensor.shape, let units = layer.units, kernel.count == 2
+        guard let kernel = parameters.first(where: { $0.name == path + "kernel" })?.tensor.shape, let units = cell.units, kernel.count == 2
         else {
             throw UnsupportedError("layer '\(name)' has no kernel")
         }
         guard obstacles.isEmpty else { throw UnsupportedError("", items: obstacles) }
         let module = PyTorchRNNModule(
             prefix: "", gates: gates, inputs: kernel[0], units: units, layerCount: 1, isBidirectional: backward != nil,
-            hasBias: layer.usesBias)
+            hasBias: cell.usesBias)
         return Stage(
-            name: name, path: instance.path, module: module, isLastStepOnly: !layer.returnsSequences, usesReLU: layer.activation == .relu)
+            name: name, path: instance.path, module: module, isLastStepOnly: !layer.returnsSequences, usesReLU: cell.activation == .relu)
     }
 
     /// Layers of one kind are the layers of one module, without a prefix; others are modules under the layers' names.

@@ -24,6 +24,8 @@ public struct ConversionOptions: Sendable {
     /// nil: kept within a dialect and to .ingot, dropped across dialects.
     public var optimizer: OptimizerPolicy?
     public var level: Int?
+    /// Asks formats that compress only on demand (HDF5) to do so.
+    public var compresses = false
     /// Bytes of the largest weights file of a directory; what is larger is cut into several with an index.
     public var maxShardByteCount: UInt64
     public var threadCount: Int

@@ -138,6 +138,11 @@ public struct ModelFile: Sendable {
         return lines
     }
 
+    /// Verifies the checksums that reading the tensors does not, before the numbers are used.
+    public func checkBeforeReading() throws {
+        if parts.contains(where: { !$0.format.verifiesOnReading }) { try checkStorage() }
+    }
+
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
         if let model { return model }

@@ -64,6 +64,7 @@ struct RunCommand: ParsableCommand, ModelCommand {
         let start = Clock.now
         let file = try ModelFile.open(model, configuration: modelOptions.config, choices: modelOptions.choices)
         for note in file.notes { Terminal.note(note, common) }
+        try file.checkBeforeReading()
         let loaded = try file.requireModel()
         for line in loaded.report.assumptions { Terminal.note(line, common) }
         let graph = try loaded.graph()

@@ -77,15 +77,13 @@ extension KerasModel {
         _ instance: KerasInstance, _ layer: RecurrentLayer, backward: RecurrentLayer?, mergeMode: String?, _ notes: inout [String]
     ) throws -> Stage {
         let name = instance.spec.name
-        let cells = [layer] + (backward.map { [$0] } ?? [])
-        guard cells.allSatisfy({ $0.cells.count == 1 && $0.cells[0].part.isEmpty }) else {
-            throw UnsupportedError("layer '\(name)' (\(instance.spec.className)) runs cells of its own, which PyTorch has no module for")
+        let layers = [layer] + (backward.map { [$0] } ?? [])
+        guard let cell = layer.cells.first, layers.allSatisfy({ $0.cells.count == 1 && $0.config.spec.className != "RNN" }) else {
+            throw UnsupportedError("layer '\(name)' runs cells of its own, which PyTorch's recurrent modules don't")
         }
-        let cell = layer.cells[0]
         let gates = cell.kind.gateCount
         var obstacles: [String] = []
-        for layer in cells {
-            let cell = layer.cells[0]
+        for (layer, cell) in layers.map({ ($0, $0.cells[0]) }) {
             if cell.activation != .tanh && !(cell.kind == .simple && cell.activation == .relu) {
                 obstacles.append("layer '\(name)': \(PyTorchRNNTable.moduleName[gates] ?? "PyTorch") computes with tanh only")
             }

@@ -8,7 +8,8 @@ import ModelIR
 /// Converts a model: no proof, no output.
 public func convert(_ path: String, to outputPath: String, options: ConversionOptions = ConversionOptions()) throws -> ConversionReport {
     let place = try OutputPlace(outputPath, to: options.to)
-    let source = try ModelFile.open(path, configuration: options.configuration)
+    let source = try ModelFile.open(path, configuration: options.configuration, choices: options.choices)
+    try source.checkBeforeReading()
     if options.isStrict, let model = source.model, !model.report.unknownKeys.isEmpty {
         throw UnsupportedError("configuration keys that Ingot doesn't know (--strict)", items: model.report.unknownKeys)
     }

@@ -33,7 +33,7 @@ import Testing
         Case(65, "run \(lstm) --inputs invalid/hdf5/text.h5"),
         Case(66, "inspect nowhere.h5", "nowhere.h5: can't open: No such file or directory"), Case(66, "run \(lstm) --inputs nowhere.npz"),
         Case(66, "verify \(lstm) nowhere.h5"), Case(66, "inspect generate", "holds no weights file"),
-        Case(69, "run keras2/keras2_rnn_of_cells.h5", "'one' is of the class RNN"),
+        Case(69, "run keras2/keras2_conv_lstm.h5", "'weather' is of the class ConvLSTM1D"),
         Case(69, "run keras2/keras2_weights_lstm.h5 --config OUT/none.json", ""),
         Case(69, "convert \(lstm) OUT/x.what", "--to takes one of ingot, hdf5, keras, keras-weights"),
         Case(69, "convert keras2/keras2_merge_add_two_masks.h5 OUT/x.keras", "masks"), Case(69, "verify \(lstm)", "carries no proof"),
@@ -77,10 +77,13 @@ import Testing
 
     @Test func directoriesAndConfigurations() throws {
         let scratch = try TemporaryDirectory()
+        // What bare weights leave open has to be said.
+        let open = try Tool.run(["run", "legacy/legacy_bare_open_gates.h5"])
+        #expect(open.code == 69)
+        #expect(open.errorText.contains("weights without a configuration") && open.errorText.contains("--assume recurrent_activation"))
+        #expect(try Tool.run(["run", "legacy/legacy_bare_open_gates.h5", "--assume", "recurrent_activation=sigmoid"]).code == 0)
+        #expect(try Tool.run(["run", "legacy/legacy_bare_open_gates.h5", "--assume", "recurrent_activation"]).code == 64)
         _ = try scratch.write(Fixtures.bytes("keras2/keras2_weights_lstm.h5"), to: "model.h5")
-        let bare = try Tool.run(["run", scratch.path])
-        #expect(bare.code == 69)
-        #expect(bare.errorText.contains("weights without a configuration"))
         let configured = try Tool.run(["run", scratch.path, "--config", "keras2/keras2_weights_lstm.json"])
         #expect(configured.code == 0)
         _ = try scratch.write(Fixtures.bytes("keras2/keras2_weights_lstm.json"), to: "config.json")

@@ -46,6 +46,7 @@ public struct KerasModel: Model {
                 report.unused.append(entry.name)
             }
         }
+        report.assumptions += (source.original["ingot_assumptions"]?.array ?? []).compactMap(\.string)
         for name in CuDNNConfiguration.layers(in: source.original) {
             report.assumptions.append(
                 "layer '\(name.name)' (\(name.className)) is read as \(name.plain), which computes the same on every processor")
@@ -58,11 +59,7 @@ public struct KerasModel: Model {
             report.assumptions.append("the dtype policy \(policy) is computed in f32, which is more exact than Keras' own half precision")
         }
         for instance in instances.flatMap(\.flattened) {
-            switch instance.layer {
-            case let layer as RecurrentLayer: report.assumptions += layer.assumptions
-            case let layer as BidirectionalLayer: report.assumptions += layer.forward.assumptions
-            default: break
-            }
+            report.assumptions += instance.layer?.assumptions ?? []
             if let row = KerasLayerTable.rows[instance.spec.className], instance.obstacle == nil {
                 for key in instance.spec.config.keys where row.key(key, generation: source.version.generation) == nil {
                     report.unknownKeys.append("\(instance.path)\(key)")

@@ -1,0 +1,86 @@
+#define _GNU_SOURCE
+#include "CProcess.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+pid_t cp_fork(void) { return fork(); }
+
+long cp_thread_count(void) {
+  struct stat status;
+  return stat("/proc/self/task", &status) == 0 && status.st_nlink > 2 ? (long)status.st_nlink - 2 : 0;
+}
+
+int cp_memory_descriptor(void) { return memfd_create("ingot", MFD_CLOEXEC); }
+
+int cp_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+// Limits only go down: a user who has set lower ones keeps them.
+static int lower(int resource, rlim_t bound) {
+  struct rlimit limit;
+  if (getrlimit(resource, &limit)) return -1;
+  if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > bound) limit.rlim_max = bound;
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(resource, &limit);
+}
+
+int cp_confine(uint64_t memory_byte_count, double processor_seconds, double wall_seconds) {
+  // Handlers of the parent (temporary files, backtraces) are not this process's business.
+  static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGABRT, SIGINT, SIGTERM, SIGHUP, SIGPROF, SIGALRM, SIGXCPU, SIGPIPE};
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null >= 0) dup2(null, 1), dup2(null, 2);
+  // What is mapped already does not count.
+  unsigned long long pages = 0;
+  FILE *memory = fopen("/proc/self/statm", "r");
+  if (memory) {
+    if (fscanf(memory, "%llu", &pages) != 1) pages = 0;
+    fclose(memory);
+  }
+  if (!pages) return -1;
+  rlim_t bound = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + memory_byte_count;
+  if (lower(RLIMIT_AS, bound) || lower(RLIMIT_CPU, (rlim_t)processor_seconds + 2) || lower(RLIMIT_CORE, 0) || lower(RLIMIT_FSIZE, 0)) return -1;
+  // RLIMIT_CPU counts whole seconds; these timers end the process by SIGPROF and SIGALRM.
+  struct itimerval processor = {{0, 0}, {(time_t)processor_seconds, (suseconds_t)((processor_seconds - (double)(time_t)processor_seconds) * 1e6)}};
+  struct itimerval wall = {{0, 0}, {(time_t)wall_seconds, 0}};
+  return setitimer(ITIMER_PROF, &processor, NULL) || setitimer(ITIMER_REAL, &wall, NULL) ? -1 : 0;
+}
+
+int cp_send_request(int socket, const void *bytes, size_t count, int first, int second) {
+  struct iovec part = {(void *)bytes, count};
+  union { struct cmsghdr header; char bytes[CMSG_SPACE(2 * sizeof(int))]; } control;
+  memset(&control, 0, sizeof control);
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET, header->cmsg_type = SCM_RIGHTS, header->cmsg_len = CMSG_LEN(2 * sizeof(int));
+  int descriptors[2] = {first, second};
+  memcpy(CMSG_DATA(header), descriptors, sizeof descriptors);
+  return sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)count ? 0 : -1;
+}
+
+ssize_t cp_receive_request(int socket, void *bytes, size_t count, int *first, int *second) {
+  struct iovec part = {bytes, count};
+  union { struct cmsghdr header; char bytes[CMSG_SPACE(2 * sizeof(int))]; } control;
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  struct cmsghdr *header = received > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(2 * sizeof(int))) return received < 0 ? -1 : 0;
+  int descriptors[2];
+  memcpy(descriptors, CMSG_DATA(header), sizeof descriptors);
+  *first = descriptors[0], *second = descriptors[1];
+  return received;
+}

@@ -8,7 +8,8 @@ import ModelIR
 /// Converts a model: no proof, no output.
 public func convert(_ path: String, to outputPath: String, options: ConversionOptions = ConversionOptions()) throws -> ConversionReport {
     let place = try OutputPlace(outputPath, to: options.to)
-    let source = try ModelFile.open(path, configuration: options.configuration)
+    let source = try ModelFile.open(path, configuration: options.configuration, choices: options.choices)
+    try source.checkBeforeReading()
     if options.isStrict, let model = source.model, !model.report.unknownKeys.isEmpty {
         throw UnsupportedError("configuration keys that Ingot doesn't know (--strict)", items: model.report.unknownKeys)
     }
@@ -63,8 +64,12 @@ private struct OutputContent {
             settleDocuments()
         }
         if let format = Registry.format(named: place.kind.formatName) {
+            // In a directory, documents are files of their own.
+            let documents = place.isDirectory ? lowered.checkpoint.documents : []
+            if place.isDirectory { lowered.checkpoint.documents = [] }
             let fitted = format.fitted(lowered.checkpoint)
             lowered.checkpoint = fitted.checkpoint
+            lowered.checkpoint.documents += documents
             lowered.notes += fitted.notes
         }
         notes = lowered.notes + notes

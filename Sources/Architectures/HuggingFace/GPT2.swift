@@ -87,10 +87,10 @@ struct GPT2Block: Sendable {
 
     func addRows(to table: inout TransformerTable, _ layer: Int) {
         let h = "h.\(layer)"
-        table.layerNorm("\(h).ln_1", width)
+        table.layerNorm("\(h).ln_1", width, hasLegacyNames: false)
         table.conv1D("\(h).attn.c_attn", width, 3 * width)  // queries, keys and values side by side
         table.conv1D("\(h).attn.c_proj", width, width)
-        table.layerNorm("\(h).ln_2", width)
+        table.layerNorm("\(h).ln_2", width, hasLegacyNames: false)
         table.conv1D("\(h).mlp.c_fc", width, innerWidth)
         table.conv1D("\(h).mlp.c_proj", innerWidth, width)
     }

@@ -88,10 +88,10 @@ struct GPTNeo: CausalFamily {
             let width = decoder.width
             for layer in windows.indices {
                 let h = "h.\(layer)"
-                table.layerNorm("\(h).ln_1", width)
+                table.layerNorm("\(h).ln_1", width, hasLegacyNames: false)
                 for part in ["k_proj", "v_proj", "q_proj"] { table.linear("\(h).attn.attention.\(part)", width, width, hasBias: false) }
                 table.linear("\(h).attn.attention.out_proj", width, width)
-                table.layerNorm("\(h).ln_2", width)
+                table.layerNorm("\(h).ln_2", width, hasLegacyNames: false)
                 table.linear("\(h).mlp.c_fc", width, innerWidth)
                 table.linear("\(h).mlp.c_proj", innerWidth, width)
             }

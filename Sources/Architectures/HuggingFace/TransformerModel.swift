@@ -105,8 +105,8 @@ public struct TransformerModel: Model {
             return LayerSummary(
                 name: output.name, kind: builder.kinds[output.name] ?? "again", parameters: members[output.name] ?? [], isSupported: true)
         }
-        let left = parameters.map(\.name).filter { name in !rows.contains { $0.parameters.contains(name) } }
-        return rows + byModule(left, isSupported: true)
+        let shown = Set(rows.flatMap(\.parameters))
+        return rows + byModule(parameters.map(\.name).filter { !shown.contains($0) }, isSupported: true)
     }
 
     private func byModule(_ names: [String], isSupported: Bool) -> [LayerSummary] {

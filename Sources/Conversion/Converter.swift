@@ -56,6 +56,9 @@ private struct OutputContent {
             throw UnsupportedError("the optimizer's state can't be kept across Keras generations; drop it with --optimizer drop")
         }
         if let dtype = options.dtype { try lowered.round(to: dtype, parametersOf: source) }
+        if place.kind == .tensorFlow, let entry = lowered.checkpoint.tensors.first(where: { $0.tensor.dtype == .bf16 }) {
+            throw UnsupportedError("TensorFlow's classes can't read bf16 from HDF5 (\(entry.name)); add --dtype f32")
+        }
         sidecars.add(to: &lowered.checkpoint, notes: &notes)
         if place.kind == .ingot {
             fingerprint = try source.fingerprint()

@@ -100,6 +100,9 @@ extension TransformerModel {
         ]
         lowered.checkpoint.documents += checkpoint.documents.filter { $0.name != "config.json" }
         lowered.notes = notes
+        if !report.optimizer.isEmpty {
+            lowered.notes.append("optimizer state (\(report.optimizer.count) tensors) is not carried across dialects")
+        }
         if !report.unused.isEmpty {
             lowered.notes.append("left out, since \(className) has no such parameters: \(report.unused.joined(separator: ", "))")
         }

@@ -24,9 +24,9 @@ struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
     /// Whether rows that attend nothing are defined differently by implementations.
     var hasUndefinedPositions: Bool
 
-    static let all: [TransformerFixture] = ["transformers/manifest.json", "sparse/manifest.json"].flatMap { manifest in
+    static let all: [TransformerFixture] = ["transformers/manifest.json", "sparse/manifest.json"].flatMap { manifest -> [TransformerFixture] in
         guard let bytes = try? Fixtures.bytes(manifest), let rows = try? JSONValue.parse(bytes).array else { return [] }
-        return rows.compactMap { row in
+        return rows.compactMap { row -> TransformerFixture? in
             guard let name = row["name"]?.string, let path = row["path"]?.string, let dialect = row["dialect"]?.string,
                 let architecture = row["architecture"]?.string, let className = row["class"]?.string,
                 let inputs = row["inputs"]?.string, let outputs = row["outputs"]?.string

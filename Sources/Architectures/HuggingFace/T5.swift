@@ -106,7 +106,7 @@ struct T5Core: Sendable {
     ]
     // Two of them restate feed_forward_proj, and are computed from it.
     static let inertKeys: Set<String> = [
-        "dense_act_fn", "is_gated_act", "dropout_rate", "is_encoder_decoder", "is_decoder", "n_positions", "tokenizer_class",
+        "dense_act_fn", "is_gated_act", "dropout_rate", "is_encoder_decoder", "is_decoder", "n_positions", "scalable_attention",
     ]
 
     let head: Head

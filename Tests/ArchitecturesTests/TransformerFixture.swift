@@ -24,7 +24,8 @@ struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
     /// Whether rows that attend nothing are defined differently by implementations.
     var hasUndefinedPositions: Bool
 
-    static let all: [TransformerFixture] = ["transformers/manifest.json", "sparse/manifest.json"].flatMap { manifest -> [TransformerFixture] in
+    static let all: [TransformerFixture] = ["transformers/manifest.json", "sparse/manifest.json"].flatMap {
+        manifest -> [TransformerFixture] in
         guard let bytes = try? Fixtures.bytes(manifest), let rows = try? JSONValue.parse(bytes).array else { return [] }
         return rows.compactMap { row -> TransformerFixture? in
             guard let name = row["name"]?.string, let path = row["path"]?.string, let dialect = row["dialect"]?.string,

@@ -208,7 +208,7 @@ struct T5Core: Sendable {
             guard !isHeadTied else { break }
             var row = table.parameter("lm_head.weight", [vocabularySize, width], tensorFlow: "kernel", .transposedMatrix)
             // transformers 5 leaves out a head that is the table of tokens, also where none is expected of the configuration.
-            row.legacyNames = ["shared.weight"]
+            if !biasesEveryLayer { row.legacyNames = ["shared.weight"] }  // it expects none such of UMT5
             table.add(row)
         case .sequenceClassification:
             table.linear("classification_head.dense", width, width)

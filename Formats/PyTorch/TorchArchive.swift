@@ -5,6 +5,8 @@ import Containers
 struct TorchArchive {
     let archive: ZipArchive
     let folder: String
+    /// Whether torch was told to leave checksums out (`torch.serialization.set_crc32_options(False)`): all of them are 0.
+    private let isUnchecked: Bool
 
     init(_ input: ByteRegion, limits: Limits) throws {
         archive = try Self.underRule("P1") { try ZipArchive(input, limits: limits) }
@@ -12,15 +14,24 @@ struct TorchArchive {
             throw torchError("zip-no-data", "P2", expected: "one folder with data.pkl", found: "other members")
         }
         self.folder = folder
+        isUnchecked = archive.entry("\(folder)/data.pkl")?.crc32 == 0
         if archive.entry("\(folder)/constants.pkl") != nil || archive.entries.contains(where: { $0.name.hasPrefix("\(folder)/code/") }) {
             throw UnsupportedError("a TorchScript archive, which is a program; save the state_dict() of the module it was made from")
         }
         guard let order = archive.entry("\(folder)/byteorder") else { return }
-        switch try Self.underRule("P3", { try archive.bytes(of: order, limit: UInt64(limits.nameByteCount)) }) {
+        switch try bytes(of: order, limit: UInt64(limits.nameByteCount)) {
         case Array("little".utf8): break
         case Array("big".utf8): throw UnsupportedError("a file of a big-endian machine")
         default: throw torchError("bad-byteorder", "P2", expected: "`little` or `big`", found: "something else")
         }
+    }
+
+    /// Members that have a checksum to be held against.
+    var checkedEntries: [ZipArchive.Entry] { archive.entries.filter { !isUnchecked || $0.crc32 != 0 || $0.storedRegion == nil } }
+
+    private func bytes(of entry: ZipArchive.Entry, limit: UInt64) throws -> [UInt8] {
+        if isUnchecked, entry.crc32 == 0, entry.size <= limit, let stored = entry.storedRegion { return try stored.bytes() }
+        return try Self.underRule("P3") { try archive.bytes(of: entry, limit: limit) }
     }
 
     /// The folder that all members lie in, if data.pkl is one of them.
@@ -36,7 +47,7 @@ struct TorchArchive {
     /// Runs the pickle.
     func object(limits: Limits) throws -> (value: PickleValue, machine: PickleMachine) {
         guard let entry = archive.entry("\(folder)/data.pkl") else { throw torchError("zip-no-data", "P2") }
-        let bytes = try Self.underRule("P3") { try archive.bytes(of: entry, limit: UInt64(limits.documentByteCount)) }
+        let bytes = try bytes(of: entry, limit: UInt64(limits.documentByteCount))
         let input = PickleInput(ByteRegion(bytes: bytes), origin: UInt64(entry.storedRegion?.offset ?? 0), limits: limits)
         var machine = PickleMachine(input, limits: limits)
         do {
@@ -60,7 +71,7 @@ struct TorchArchive {
                     found: "\(entry.size)")
             }
             if let stored = entry.storedRegion { return stored }
-            let bytes = try Self.underRule("P3") { try archive.bytes(of: entry, limit: left) }
+            let bytes = try bytes(of: entry, limit: left)
             left -= UInt64(bytes.count)
             return ByteRegion(bytes: bytes, name: entry.name)
         }

@@ -26,6 +26,10 @@ public final class TemporaryDirectory {
         return file(name)
     }
 
+    public func remove(_ name: String) throws {
+        guard unlink(file(name)) == 0 else { throw FileError.last(.output, path: file(name), doing: "can't remove") }
+    }
+
     private static func entries(_ path: String) -> [String] {
         guard let directory = opendir(path) else { return [] }
         defer { closedir(directory) }

@@ -25,7 +25,7 @@ def random_value(rng, role, shape):
     """A value for a variable called `role` (the last part of its name)."""
     if role in ("moving_variance", "variance"):
         return rng.uniform(0.4, 1.8, shape)
-    if role == "gamma":
+    if role in ("gamma", "scale"):
         return 1 + 0.3 * rng.standard_normal(shape)
     if role == "alpha":
         return rng.uniform(0.05, 0.45, shape)
@@ -45,6 +45,9 @@ def randomise(model, rng):
         if dtype != "bfloat16":
             value = value.astype(dtype)
         variable.assign(value)
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # Normalization computes with copies of its weights
 
 
 # -- inputs ----------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The model families that both frameworks write. `cases(keras, generation)` gives {name: builder};
 a builder takes a random generator and returns (model, [inputs in order]) or (model, inputs, options)."""
 
+import families_layers
+import families_ops
 from common import floats, ids, masked_floats
 
 UNITS, TIME, FEATURES, VOCABULARY, EMBEDDED = 4, 7, 3, 11, 5
@@ -476,4 +478,6 @@ def cases(keras, generation):
     table["dtype_float16"] = typed("float16")
     if generation == 3:  # tf_keras can't predict it
         table["dtype_bfloat16"] = typed("bfloat16")
+    families_layers.add(keras, generation, table)
+    families_ops.add(keras, generation, table)
     return table

@@ -442,6 +442,7 @@ def add(table):
 
     families = {n: b for n, (_, b) in table.items() if callable(b)}
     for name in ("lstm_mask", "gru_reset_before_basic", "gru_hard_sigmoid_gates", "bidirectional_lstm_last", "conv1d_text", "batch_normalization",
-                 "functional_shared", "functional_nested", "merge_add_two_masks", "lstm_trained"):
+                 "functional_shared", "functional_nested", "merge_add_two_masks", "lstm_trained",
+                 "multi_head_attention_masks", "time_distributed_models"):
         table["tfkeras_" + name] = (zipped, families["keras2_" + name])
     table["tfkeras_checkpoint_dependencies"] = (checkpoint_dependencies, families["keras2_lstm_mask"])

@@ -10,7 +10,8 @@ import Testing
         "keras2/keras2_bidirectional_lstm_modes_mask.h5", "keras2/keras2_functional_nested.h5", "keras2/keras2_activation_classes.h5",
         "keras3/keras3_functional_shared.keras", "keras3/keras3_time_distributed_conv1d.weights.h5",
         "keras3/keras3_mask_through_layers.keras",
-        "keras3/keras3_batch_normalization.h5",
+        "keras3/keras3_batch_normalization.h5", "keras2/keras2_rnn_stack_mask.h5", "keras3/keras3_transformer_block.keras",
+        "keras2/keras2_ops_common.h5", "keras2/keras2_conv1d_transpose.h5",
     ]
 
     @Test(arguments: paths) func graphIsAsItWas(path: String) throws {

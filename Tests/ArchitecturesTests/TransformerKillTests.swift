@@ -1,3 +1,4 @@
+import ByteIO
 import Conversion
 import FormatKit
 import JSON

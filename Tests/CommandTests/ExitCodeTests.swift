@@ -33,7 +33,7 @@ import Testing
         Case(65, "run \(lstm) --inputs invalid/hdf5/text.h5"),
         Case(66, "inspect nowhere.h5", "nowhere.h5: can't open: No such file or directory"), Case(66, "run \(lstm) --inputs nowhere.npz"),
         Case(66, "verify \(lstm) nowhere.h5"), Case(66, "inspect generate", "holds no weights file"),
-        Case(69, "run keras2/keras2_rnn_of_cells.h5", "'one' is of the class RNN"),
+        Case(69, "run keras2/keras2_conv_lstm.h5", "'weather' is of the class ConvLSTM1D"),
         Case(69, "run keras2/keras2_weights_lstm.h5 --config OUT/none.json", ""),
         Case(69, "convert \(lstm) OUT/x.what", "--to takes one of ingot, hdf5, keras, keras-weights"),
         Case(69, "convert keras2/keras2_merge_add_two_masks.h5 OUT/x.keras", "masks"), Case(69, "verify \(lstm)", "carries no proof"),

@@ -29,7 +29,7 @@ import Testing
             Snapshot("inspect-keras3-json", "inspect keras3/keras3_functional_small.keras --json --tensors --graph"),
             Snapshot("inspect-graph", "inspect keras2/keras2_conv1d_text.h5 --graph"),
             Snapshot("inspect-filter", "inspect keras2/keras2_lstm_trained.h5 --tensors --filter *lstm*"),
-            Snapshot("inspect-unsupported", "inspect keras2/keras2_rnn_of_cells.h5"),
+            Snapshot("inspect-unsupported", "inspect keras2/keras2_conv_lstm.h5"),
             Snapshot("inspect-plain", "inspect hdf5/groups.h5 --tensors"),
             Snapshot("check", "check keras2/keras2_lstm_trained.h5"),
             Snapshot("check-json", "check invalid/keras/weight_not_finite.h5 --json"),

@@ -150,7 +150,7 @@ enum Damage: CaseIterable, Sendable {
     @Test func aRefusedConversionLeavesNothing() throws {
         let scratch = try TemporaryDirectory()
         #expect(throws: UnsupportedError.self) {
-            try Fixtures.model("keras2/keras2_rnn_of_cells.h5").convert(to: scratch.file("out.keras"))
+            try Fixtures.model("keras2/keras2_conv_lstm.h5").convert(to: scratch.file("out.keras"))
         }
         #expect(throws: UnsupportedError.self) { try Fixtures.model("keras2/keras2_lstm_basic.h5").convert(to: scratch.file("out.what")) }
         #expect(throws: FormatError.self) { try convert(Fixtures.path("invalid/hdf5/chunk_bad_deflate.h5"), to: scratch.file("out.ingot")) }

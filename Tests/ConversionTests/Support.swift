@@ -22,16 +22,8 @@ enum Known {
 
     /// Fixtures that can't be run yet, with words of the error; a fixture that starts to work must leave this table.
     static let unsupported: [String: String] = [
-        "keras2_functional_merges": "layer 'dot' is of the class Dot; layer 'dot_normal' is of the class Dot",
-        "keras3_functional_merges": "layer 'dot' is of the class Dot; layer 'dot_normal' is of the class Dot",
-        "keras2_rnn_of_cells": "layer 'one' is of the class RNN; layer 'stack' is of the class RNN",
-        "keras3_rnn_of_cells": "layer 'one' is of the class RNN; layer 'stack' is of the class RNN",
-        "keras2_shapes":
-            "'pad' is of the class ZeroPadding1D; layer 'crop' is of the class Cropping1D; layer 'upsample' is of the class UpSampling1D",
-        "keras3_shapes":
-            "'pad' is of the class ZeroPadding1D; layer 'crop' is of the class Cropping1D; layer 'upsample' is of the class UpSampling1D",
-        "keras3_merge_others_one_mask": "layer 'multiply_merge' (Multiply) merges masked inputs",
-        "keras3_merge_others_two_masks": "layer 'multiply_merge' (Multiply) merges masked inputs",
+        "keras2_conv_lstm": "layer 'weather' is of the class ConvLSTM1D",
+        "keras3_conv_lstm": "layer 'weather' is of the class ConvLSTM1D",
     ]
 
     static let supportedModels = Fixtures.models.filter { unsupported[$0.name] == nil }

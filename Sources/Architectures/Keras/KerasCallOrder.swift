@@ -68,10 +68,3 @@ struct KerasCallOrder {
         }
     }
 }
-
-extension KerasCall {
-    /// What must be computed before the call. Masks written down by Keras 3 travel along anyway, so their operations aren't.
-    var computedReferences: [KerasTensorReference] {
-        inputs.compactMap(\.reference) + keywords.filter { $0.name != "mask" }.flatMap { $0.value.compactMap(\.reference) }
-    }
-}

@@ -39,21 +39,6 @@ struct KerasTensorReference: Hashable, Sendable {
     var tensor: Int
 }
 
-/// One call of a layer in a functional model.
-struct KerasCall: Sendable {
-    /// Positional arguments, lists flattened.
-    var inputs: [KerasArgument]
-    /// Keyword arguments in document order.
-    var keywords: [(name: String, value: [KerasArgument])]
-}
-
-enum KerasArgument: Hashable, Sendable {
-    case tensor(KerasTensorReference)
-    case constant(JSONValue)
-
-    var reference: KerasTensorReference? { if case .tensor(let reference) = self { reference } else { nil } }
-}
-
 func kerasError(_ code: FormatError.Code, expected: String? = nil, found: String? = nil) -> FormatError {
     FormatError("keras", code, expected: expected, found: found)
 }
@@ -106,6 +91,11 @@ extension KerasContainer {
         for layer in self.layers where !names.insert(layer.name).inserted {
             throw kerasError("bad-config", expected: "layers with names of their own", found: "'\(layer.name)' twice")
         }
+        // Keras 3 counts the calls of nested models from 1 in the list of outputs, from 0 everywhere else.
+        let nested = Set(
+            self.layers.filter { $0.className != "Sequential" && $0.container != nil && $0.calls.contains(where: \.isKeras3) }.map(\.name))
+        for i in outputs.indices where nested.contains(outputs[i].layer) && outputs[i].node > 0 { outputs[i].node -= 1 }
+        markAutomaticMasks()
     }
 }
 
@@ -130,7 +120,7 @@ extension KerasLayerSpec {
             container = nil
         }
         calls = []
-        for node in document["inbound_nodes"]?.array ?? [] { calls.append(try KerasCall(parsing: node, layer: name)) }
+        for node in document["inbound_nodes"]?.array ?? [] { calls.append(try KerasCall(parsing: node, layer: self)) }
     }
 
     /// Not one of Keras' own: a class of the user's.
@@ -139,58 +129,6 @@ extension KerasLayerSpec {
         return
             !(module == "keras" || module.hasPrefix("keras.") || module.hasPrefix("tf_keras")
             || module.hasPrefix("tensorflow.python.keras"))
-    }
-}
-
-extension KerasCall {
-    init(parsing node: JSONValue, layer: String) throws(FormatError) {
-        inputs = []
-        keywords = []
-        if let arguments = node["args"] {
-            // Keras 3: {"args": [..], "kwargs": {..}}, tensors as objects of class __keras_tensor__.
-            try flatten(arguments, into: &inputs)
-            for member in node["kwargs"]?.object?.members ?? [] {
-                var values: [KerasArgument] = []
-                try flatten(member.value, into: &values)
-                keywords.append((member.key, values))
-            }
-            return
-        }
-        // Keras 2: a list of [layer, node, tensor, keywords], or one such entry by itself.
-        guard let list = node.array else {
-            throw kerasError("bad-config", expected: "calls of layer '\(layer)' as lists", found: node.kind)
-        }
-        let entries = list.first?.string == nil ? list : [node]
-        for entry in entries {
-            guard let reference = KerasTensorReference(entry) else {
-                throw kerasError("bad-config", expected: "[layer, node, tensor] in the calls of '\(layer)'", found: entry.serializedPrefix)
-            }
-            inputs.append(.tensor(reference))
-            for member in entry[3]?.object?.members ?? [] where !keywords.contains(where: { $0.name == member.key }) {
-                var values: [KerasArgument] = []
-                try flatten(member.value, into: &values)
-                keywords.append((member.key, values))
-            }
-        }
-    }
-
-    var references: [KerasTensorReference] { inputs.compactMap(\.reference) + keywords.flatMap { $0.value.compactMap(\.reference) } }
-}
-
-/// Tensors and constants of a nested argument, in order.
-private func flatten(_ value: JSONValue, into arguments: inout [KerasArgument], depth: Int = 0) throws(FormatError) {
-    guard depth < 32 else { throw kerasError("bad-config", expected: "arguments nested at most 32 deep") }
-    if value["class_name"]?.string == "__keras_tensor__" {
-        guard let history = value["config"]?["keras_history"], let reference = KerasTensorReference(history) else {
-            throw kerasError("bad-config", expected: "a keras_history", found: value.serializedPrefix)
-        }
-        arguments.append(.tensor(reference))
-    } else if let reference = KerasTensorReference(value) {
-        arguments.append(.tensor(reference))
-    } else if let list = value.array {
-        for element in list { try flatten(element, into: &arguments, depth: depth + 1) }
-    } else if !value.isNull {
-        arguments.append(.constant(value))
     }
 }
 

@@ -24,18 +24,18 @@ struct KerasInstance: Sendable {
             }
             var layer: (any KerasLayer)?
             var obstacle: String?
-            if spec.className != "InputLayer" && !spec.isOperation {
+            if spec.className != "InputLayer" {
                 do {
                     layer = try KerasLayerTable.make(KerasLayerConfig(spec: spec, version: version))
                     if layer == nil {
                         obstacle =
-                            "layer '\(spec.name)' is of the class \(spec.isCustom ? "\(spec.className) of the user's own" : spec.className)"
+                            spec.isOperation
+                            ? "node '\(spec.name)' is the operation \(KerasOperation.name(of: spec))"
+                            : "layer '\(spec.name)' is of the class \(spec.isCustom ? "\(spec.className) of the user's own" : spec.className)"
                     }
                 } catch let error as UnsupportedError {
                     obstacle = error.description
                 }
-            } else if spec.isOperation {
-                obstacle = "node '\(spec.name)' is the operation \(spec.className)"
             }
             instances.append(KerasInstance(spec: spec, layer: layer, obstacle: obstacle, path: layerPath, children: []))
         }
@@ -46,16 +46,8 @@ struct KerasInstance: Sendable {
     /// trainable ones first, unless the layer is frozen.
     var variables: [KerasVariableRow] {
         let rows: [KerasVariableRow]
-        if !children.isEmpty {
-            let stores = KerasInstance.storeNames(children, isSequential: spec.container?.isSequential ?? false)
-            rows = zip(children, stores).flatMap { child, store in
-                child.variables.map { row in
-                    var row = row
-                    row.store = "layers/\(store)" + (row.store.isEmpty ? "" : "/\(row.store)")
-                    // The nested model's own name does not appear in Keras 2 files.
-                    return row
-                }
-            }
+        if spec.container != nil {
+            rows = Self.variables(children, isSequential: spec.container?.isSequential ?? false)
         } else {
             // Variables of one group are numbered in order.
             var counts: [String: Int] = [:]
@@ -64,7 +56,8 @@ struct KerasInstance: Sendable {
                 counts[variable.store] = index + 1
                 return KerasVariableRow(
                     name: path + variable.role, isTrainable: variable.isTrainable, store: variable.store, index: index,
-                    keras2: "\(spec.name)/\(variable.keras2)", shape: variable.shape)
+                    keras2: layer?.namesVariablesAlone == true ? variable.keras2 : "\(spec.name)/\(variable.keras2)",
+                    shape: variable.shape, allowsIntegers: variable.allowsIntegers)
             }
         }
         guard spec.config["trainable"]?.bool ?? true else {
@@ -75,6 +68,17 @@ struct KerasInstance: Sendable {
             }
         }
         return rows.filter(\.isTrainable) + rows.filter { !$0.isTrainable }
+    }
+
+    /// Those of the layers of a nested model, `.weights.h5` groups relative to it. Its own name does not appear in Keras 2 files.
+    static func variables(_ instances: [KerasInstance], isSequential: Bool) -> [KerasVariableRow] {
+        zip(instances, storeNames(instances, isSequential: isSequential)).flatMap { child, store in
+            child.variables.map { row in
+                var row = row
+                row.store = "layers/\(store)" + (row.store.isEmpty ? "" : "/\(row.store)")
+                return row
+            }
+        }
     }
 
     /// Layers in the way of running this one.
@@ -109,13 +113,19 @@ struct KerasVariableRow: Hashable, Sendable {
     var keras2: String
     /// Sizes that the configuration states.
     var shape: [Int?]?
+    /// A counter, which may be stored as an integer.
+    var allowsIntegers = false
 }
 
 extension KerasLayerSpec {
     /// A node of a functional model that is a bare operation: `x + y` makes one.
     var isOperation: Bool {
-        ["TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"].contains(className)
-            || module.map { $0.hasPrefix("keras.src.ops") || $0.hasPrefix("keras.ops") } ?? false
+        if ["TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"].contains(className) { return true }
+        if let module {
+            return module.hasPrefix("keras.src.ops") || module.hasPrefix("keras.ops") || module.hasPrefix("keras.src.activations")
+        }
+        // The .h5 of Keras 3 names no modules; its operations state nothing that all layers state.
+        return calls.contains(where: \.isKeras3) && config["trainable"] == nil && KerasOperation.keras3Names.contains(className)
     }
 }
 

@@ -1,4 +1,5 @@
 import ByteIO
+import JSON
 import ModelIR
 
 /// One class of layers: which variables it owns, in which order and where, and what it computes.
@@ -7,6 +8,12 @@ protocol KerasLayer: Sendable {
 
     /// In Keras' own order of `weights`.
     var variables: [KerasVariable] { get }
+    /// Keyword arguments that the layer understands in a call, besides `training`, `mask` and `initial_state`.
+    var keywords: Set<String> { get }
+    /// The layer's own name isn't part of its variables' names in Keras 2 .h5.
+    var namesVariablesAlone: Bool { get }
+    /// What the file leaves open and was assumed, one line each.
+    var assumptions: [String] { get }
     /// Where Keras 3 keeps states of random generators, relative to the layer in `.weights.h5`.
     var seedGenerators: [String] { get }
 
@@ -17,6 +24,9 @@ protocol KerasLayer: Sendable {
 
 extension KerasLayer {
     var variables: [KerasVariable] { [] }
+    var keywords: Set<String> { [] }
+    var namesVariablesAlone: Bool { false }
+    var assumptions: [String] { [] }
     var seedGenerators: [String] { [] }
 }
 
@@ -31,9 +41,15 @@ struct KerasVariable: Hashable, Sendable {
     var keras2: String
     /// Sizes that the configuration states; nil entries follow from the input. nil: nothing is stated.
     var shape: [Int?]?
+    /// A counter, which may be stored as an integer.
+    var allowsIntegers: Bool
 
-    init(_ role: String, isTrainable: Bool = true, store: String = "", keras2: String? = nil, shape: [Int?]? = nil) {
+    init(
+        _ role: String, isTrainable: Bool = true, store: String = "", keras2: String? = nil, shape: [Int?]? = nil,
+        allowsIntegers: Bool = false
+    ) {
         self.shape = shape
+        self.allowsIntegers = allowsIntegers
         self.role = role
         self.isTrainable = isTrainable
         self.store = store
@@ -46,6 +62,14 @@ struct KerasTensor: Hashable, Sendable {
     var value: ValueID
     /// bool [batch, time]; nil where there is none.
     var mask: ValueID?
+    /// The mask that layers of Keras 3 find on the tensor while they run, where it isn't `mask`, which they found when the model was built:
+    /// MultiHeadAttention takes the masks off its arguments.
+    var foundMask: FoundMask = .same
+
+    enum FoundMask: Hashable, Sendable {
+        case same
+        case other(ValueID?)
+    }
 
     init(_ value: ValueID, mask: ValueID? = nil) {
         self.value = value
@@ -55,13 +79,39 @@ struct KerasTensor: Hashable, Sendable {
 
 /// The arguments of one call.
 struct KerasLayerCall: Sendable {
+    /// Tensors passed by position, in order.
     var inputs: [KerasTensor]
     /// `initial_state`, whether passed by keyword or as further inputs.
     var initialState: [ValueID] = []
-    /// Other keyword arguments that aren't null, by name; layers refuse what they don't know.
-    var keywords: [String: [KerasArgument]] = [:]
+    /// Positional arguments as they are, constants included.
+    var operands: [KerasOperand] = []
+    /// Other keyword arguments, by name; layers name those that they understand.
+    var keywords: [String: KerasOperand] = [:]
 
     init(_ inputs: [KerasTensor]) { self.inputs = inputs }
+
+    /// Whether some tensor has another mask while the model runs than it had when it was built.
+    var hasFoundMasks: Bool {
+        (inputs + keywords.values.flatMap(\.tensors)).contains { $0.foundMask != .same }
+    }
+
+    /// The call with the masks that tensors had when the model was built, or that they have while it runs.
+    func masked(asFound: Bool) -> KerasLayerCall {
+        func settled(_ tensor: KerasTensor) -> KerasTensor {
+            guard case .other(let mask) = tensor.foundMask else { return tensor }
+            return KerasTensor(tensor.value, mask: asFound ? mask : tensor.mask)
+        }
+        var call = self
+        call.inputs = inputs.map(settled)
+        call.keywords = keywords.mapValues { $0.map(settled) }
+        return call
+    }
+
+    /// A flag among the keywords.
+    func flag(_ name: String) -> Bool {
+        if case .constant(let value) = keywords[name] { return value.bool ?? (value.int == 1) }
+        return false
+    }
 
     /// The one input.
     func input(of layer: KerasLayerConfig) throws(FormatError) -> KerasTensor {
@@ -102,6 +152,26 @@ struct KerasBuilder {
         }
     }
 
+    init(graph: Graph, version: KerasVersion, dtype: DType, shapes: [String: [Int]]) {
+        self.graph = graph
+        self.version = version
+        self.dtype = dtype
+        self.shapes = shapes
+    }
+
+    /// Shapes of what each layer is called with, by its path; nil entries are open.
+    var inputShapes: [String: [[Int?]]] = [:]
+    /// Comparisons that make masks, so that equal masks are one value.
+    private var maskComparisons: [MaskComparison: ValueID] = [:]
+
+    private struct MaskComparison: Hashable {
+        var value: ValueID
+        var constant: Double
+    }
+
+    /// Whether layers' outputs are noted for comparison; those inside a TimeDistributed have shapes of their own, and aren't.
+    var notesOutputs = true
+
     /// The parameter `role` of the layer at hand.
     mutating func parameter(_ role: String) throws -> ValueID {
         let name = prefix + role
@@ -116,13 +186,26 @@ struct KerasBuilder {
 
     /// The tensor as the graph's float type.
     mutating func float(_ tensor: KerasTensor) throws -> ValueID {
-        graph.type(of: tensor.value).dtype == dtype ? tensor.value : try graph.append(.cast(dtype), [tensor.value])
+        try float(tensor.value)
+    }
+
+    mutating func float(_ value: ValueID) throws -> ValueID {
+        graph.type(of: value).dtype == dtype ? value : try graph.append(.cast(dtype), [value])
+    }
+
+    /// Where a value differs from a constant; asked for again it is the same value.
+    mutating func notEqual(_ value: ValueID, to constant: Double) throws -> ValueID {
+        let key = MaskComparison(value: value, constant: constant)
+        if let known = maskComparisons[key] { return known }
+        let result = try graph.append(.compare(.notEqual), [value, graph.scalar(constant, graph.type(of: value).dtype)])
+        maskComparisons[key] = result
+        return result
     }
 
     /// Runs `body` with the path of a part of the layer at hand.
     mutating func within<R>(_ part: String, _ body: (inout KerasBuilder) throws -> R) throws -> R {
         let saved = prefix
-        prefix += part + "/"
+        prefix += part.isEmpty ? "" : part + "/"
         defer { prefix = saved }
         return try body(&self)
     }

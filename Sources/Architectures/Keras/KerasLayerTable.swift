@@ -8,6 +8,8 @@ struct KerasLayerTable: Sendable {
         case modelled
         /// An activation by name, or a function: affects the function.
         case activation
+        /// A wrapped layer, a cell, or a list of them.
+        case layer
         /// An initializer, regularizer or constraint: used in training only.
         case initializer, regularizer, constraint
         /// Understood, without effect at inference: dropout rates, seeds, hints for implementations.
@@ -23,7 +25,7 @@ struct KerasLayerTable: Sendable {
     /// 2, 3 or both.
     let generations: Set<Int>
 
-    private init(
+    init(
         _ make: @escaping @Sendable (KerasLayerConfig) throws -> any KerasLayer, _ keys: [String: Key], keras2: [String: Key] = [:],
         keras3: [String: Key] = [:], generations: Set<Int> = [2, 3]
     ) {
@@ -36,6 +38,8 @@ struct KerasLayerTable: Sendable {
 
     /// The layer of a configuration; nil if its class isn't in the table or isn't Keras' own.
     static func make(_ config: KerasLayerConfig) throws -> (any KerasLayer)? {
+        if config.spec.isOperation { return try KerasOperation(config) }
+        if config.spec.container != nil { return try ModelLayer(config) }
         guard !config.spec.isCustom, let row = rows[config.spec.className] else { return nil }
         return try row.make(config)
     }
@@ -54,21 +58,13 @@ struct KerasLayerTable: Sendable {
         return generation == 3 ? keras3Keys[key] ?? Self.commonKeras3Keys[key] : keras2Keys[key] ?? Self.commonKeras2Keys[key]
     }
 
-    private static let dense: [String: Key] = [
+    static let dense: [String: Key] = [
         "units": .inert, "activation": .activation, "use_bias": .modelled, "kernel_initializer": .initializer,
         "bias_initializer": .initializer, "kernel_regularizer": .regularizer, "bias_regularizer": .regularizer,
         "activity_regularizer": .regularizer, "kernel_constraint": .constraint, "bias_constraint": .constraint,
     ]
 
-    private static let convolution: [String: Key] = [
-        "filters": .inert, "kernel_size": .inert, "strides": .modelled, "padding": .modelled, "data_format": .modelled,
-        "dilation_rate": .modelled, "groups": .modelled, "activation": .activation, "use_bias": .modelled,
-        "kernel_initializer": .initializer, "bias_initializer": .initializer, "kernel_regularizer": .regularizer,
-        "bias_regularizer": .regularizer, "activity_regularizer": .regularizer, "kernel_constraint": .constraint,
-        "bias_constraint": .constraint,
-    ]
-
-    private static let recurrent: [String: Key] = [
+    static let recurrent: [String: Key] = [
         "return_sequences": .modelled, "return_state": .modelled, "go_backwards": .modelled, "stateful": .modelled, "unroll": .inert,
         "units": .inert, "activation": .activation, "use_bias": .modelled, "kernel_initializer": .initializer,
         "recurrent_initializer": .initializer, "bias_initializer": .initializer, "kernel_regularizer": .regularizer,
@@ -76,31 +72,28 @@ struct KerasLayerTable: Sendable {
         "kernel_constraint": .constraint, "recurrent_constraint": .constraint, "bias_constraint": .constraint, "dropout": .inert,
         "recurrent_dropout": .inert, "zero_output_for_mask": .modelled,
     ]
-    private static let recurrent2: [String: Key] = [
+    static let recurrent2: [String: Key] = [
         "time_major": .modelled, "implementation": .inert, "input_dim": .inert, "input_length": .inert,
     ]
-    private static let recurrent3: [String: Key] = ["seed": .inert, "use_cudnn": .inert]
+    static let recurrent3: [String: Key] = ["seed": .inert, "use_cudnn": .inert]
 
-    private static func gated(_ more: [String: Key]) -> [String: Key] {
+    static func gated(_ more: [String: Key]) -> [String: Key] {
         recurrent.merging(["recurrent_activation": .activation]) { a, _ in a }.merging(more) { a, _ in a }
     }
 
-    private static let pooling: [String: Key] = [
-        "pool_size": .modelled, "strides": .modelled, "padding": .modelled, "data_format": .modelled,
-    ]
-    private static let globalPooling: [String: Key] = ["data_format": .modelled, "keepdims": .modelled]
-
-    private static func identity(_ keys: [String: Key], keras2: [String: Key] = [:], keras3: [String: Key] = ["seed": .inert])
+    static func identity(_ keys: [String: Key], keras2: [String: Key] = [:], keras3: [String: Key] = ["seed": .inert])
         -> KerasLayerTable
     {
         KerasLayerTable({ try IdentityLayer($0) }, keys, keras2: keras2, keras3: keras3)
     }
 
-    private static let dropout = identity(
+    static let dropout = identity(
         ["rate": .inert], keras2: ["noise_shape": .inert, "seed": .inert, "p": .inert], keras3: ["noise_shape": .inert, "seed": .inert])
-    private static let merge = KerasLayerTable({ try MergeLayer($0) }, [:])
+    static let merge = KerasLayerTable({ try MergeLayer($0) }, [:])
 
-    static let rows: [String: KerasLayerTable] = [
+    static let rows = layers.merging(windowLayers) { a, _ in a }.merging(attentionLayers) { a, _ in a }.merging(cells) { a, _ in a }
+
+    private static let layers: [String: KerasLayerTable] = [
         "Dense": KerasLayerTable(
             { try DenseLayer($0) }, dense, keras2: ["input_dim": .inert], keras3: ["quantization_config": .inert, "lora_rank": .inert]),
         "Embedding": KerasLayerTable(
@@ -125,15 +118,15 @@ struct KerasLayerTable: Sendable {
         "LSTM": KerasLayerTable(
             { try RecurrentLayer($0) }, gated(["unit_forget_bias": .inert]), keras2: recurrent2, keras3: recurrent3),
         "GRU": KerasLayerTable({ try RecurrentLayer($0) }, gated(["reset_after": .modelled]), keras2: recurrent2, keras3: recurrent3),
+        "RNN": KerasLayerTable(
+            { try RecurrentLayer($0) },
+            [
+                "cell": .layer, "return_sequences": .modelled, "return_state": .modelled, "go_backwards": .modelled, "stateful": .modelled,
+                "unroll": .inert, "zero_output_for_mask": .modelled,
+            ], keras2: ["time_major": .modelled, "num_constants": .modelled]),
         "Bidirectional": KerasLayerTable(
-            { try BidirectionalLayer($0) }, ["layer": .modelled, "backward_layer": .modelled, "merge_mode": .modelled]),
-        "TimeDistributed": KerasLayerTable({ try TimeDistributedLayer($0) }, ["layer": .modelled]),
-
-        "Conv1D": KerasLayerTable({ try Conv1DLayer($0) }, convolution, keras2: ["input_dim": .inert, "input_length": .inert]),
-        "MaxPooling1D": KerasLayerTable({ try Pooling1DLayer($0) }, pooling),
-        "AveragePooling1D": KerasLayerTable({ try Pooling1DLayer($0) }, pooling),
-        "GlobalMaxPooling1D": KerasLayerTable({ try GlobalPooling1DLayer($0) }, globalPooling),
-        "GlobalAveragePooling1D": KerasLayerTable({ try GlobalPooling1DLayer($0) }, globalPooling),
+            { try BidirectionalLayer($0) }, ["layer": .layer, "backward_layer": .layer, "merge_mode": .modelled]),
+        "TimeDistributed": KerasLayerTable({ try TimeDistributedLayer($0) }, ["layer": .layer]),
 
         "BatchNormalization": KerasLayerTable(
             { try BatchNormalizationLayer($0) },
@@ -152,16 +145,36 @@ struct KerasLayerTable: Sendable {
                 "gamma_initializer": .initializer, "beta_regularizer": .regularizer, "gamma_regularizer": .regularizer,
                 "beta_constraint": .constraint, "gamma_constraint": .constraint,
             ], keras3: ["rms_scaling": .modelled]),
+        "RMSNormalization": KerasLayerTable(
+            { try RMSNormalizationLayer($0) },
+            ["axis": .modelled, "epsilon": .modelled, "scale": .inert, "scale_initializer": .initializer], generations: [3]),
+        "GroupNormalization": KerasLayerTable(
+            { try GroupNormalizationLayer($0) },
+            [
+                "groups": .modelled, "axis": .modelled, "epsilon": .modelled, "center": .modelled, "scale": .modelled,
+                "beta_initializer": .initializer, "gamma_initializer": .initializer, "beta_regularizer": .regularizer,
+                "gamma_regularizer": .regularizer, "beta_constraint": .constraint, "gamma_constraint": .constraint,
+            ]),
+        "UnitNormalization": KerasLayerTable({ try UnitNormalizationLayer($0) }, ["axis": .modelled]),
+        "Normalization": KerasLayerTable(
+            { try NormalizationLayer($0) }, ["axis": .modelled, "mean": .modelled, "variance": .modelled, "invert": .modelled]),
+        "Rescaling": KerasLayerTable({ try RescalingLayer($0) }, ["scale": .modelled, "offset": .modelled]),
+        "CategoryEncoding": KerasLayerTable(
+            { try CategoryEncodingLayer($0) }, ["num_tokens": .modelled, "output_mode": .modelled, "sparse": .modelled]),
 
         "Flatten": KerasLayerTable({ try FlattenLayer($0) }, ["data_format": .modelled]),
         "Reshape": KerasLayerTable({ try ReshapeLayer($0) }, ["target_shape": .modelled]),
         "Permute": KerasLayerTable({ try PermuteLayer($0) }, ["dims": .modelled]),
         "RepeatVector": KerasLayerTable({ try RepeatVectorLayer($0) }, ["n": .modelled]),
         "Concatenate": KerasLayerTable({ try ConcatenateLayer($0) }, ["axis": .modelled]),
+        "Dot": KerasLayerTable({ try DotLayer($0) }, ["axes": .modelled, "normalize": .modelled]),
         "Add": merge, "Subtract": merge, "Multiply": merge, "Average": merge, "Maximum": merge, "Minimum": merge,
 
         "Dropout": dropout,
         "SpatialDropout1D": identity(["rate": .inert], keras2: ["noise_shape": .inert, "seed": .inert]),
+        "SpatialDropout2D": identity(
+            ["rate": .inert], keras2: ["noise_shape": .inert, "seed": .inert, "data_format": .inert],
+            keras3: ["seed": .inert, "data_format": .inert]),
         "GaussianDropout": identity(["rate": .inert], keras2: ["seed": .inert]),
         "GaussianNoise": identity(["stddev": .inert], keras2: ["seed": .inert]),
         "AlphaDropout": identity(["rate": .inert, "noise_shape": .inert], keras2: ["seed": .inert]),

@@ -9,11 +9,6 @@ struct KerasInputSpec: Hashable, Sendable {
     var shape: [Int?]
 }
 
-extension KerasGraphLift {
-    /// The model's inputs in order.
-    func inputSpecs() throws -> [KerasInputSpec] { try model.inputSpecs() }
-}
-
 extension KerasModel {
     func inputSpecs() throws -> [KerasInputSpec] {
         guard container.isSequential else {

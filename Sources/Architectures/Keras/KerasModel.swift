@@ -58,11 +58,7 @@ public struct KerasModel: Model {
             report.assumptions.append("the dtype policy \(policy) is computed in f32, which is more exact than Keras' own half precision")
         }
         for instance in instances.flatMap(\.flattened) {
-            switch instance.layer {
-            case let layer as RecurrentLayer: report.assumptions += layer.assumptions
-            case let layer as BidirectionalLayer: report.assumptions += layer.forward.assumptions
-            default: break
-            }
+            report.assumptions += instance.layer?.assumptions ?? []
             if let row = KerasLayerTable.rows[instance.spec.className], instance.obstacle == nil {
                 for key in instance.spec.config.keys where row.key(key, generation: source.version.generation) == nil {
                     report.unknownKeys.append("\(instance.path)\(key)")

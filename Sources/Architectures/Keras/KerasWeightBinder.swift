@@ -50,7 +50,7 @@ struct KerasWeightBinder {
     }
 
     private func check(_ tensor: Tensor, _ variable: KerasVariableRow) throws {
-        guard tensor.dtype.isFloat else {
+        guard tensor.dtype.isFloat || variable.allowsIntegers else {
             throw kerasError("weight-dtype", expected: "floats for the weight \(variable.name)", found: tensor.dtype.rawValue)
         }
         guard let shape = variable.shape, !fits(tensor.shape, shape), !KerasStoredWeights.isPairOfBiases(tensor.shape, variable) else {
@@ -98,12 +98,11 @@ struct KerasWeightBinder {
         }
     }
 
-    /// The group of each layer: its name. Keras 1 wrote no names of nested Sequentials into the configuration; there the position decides.
+    /// The group of each layer: its name. Where names don't fit (a configuration from another run, nested Sequentials of Keras 1), the position
+    /// decides, as it always does for Keras.
     private func groupNames(of instances: [KerasInstance], stored: [String: [String]], order: [String]) -> [String] {
         let names = instances.map(\.spec.name)
-        guard source.version.generation == 1, instances.contains(where: { !$0.variables.isEmpty && stored[$0.spec.name] == nil }) else {
-            return names
-        }
+        guard instances.contains(where: { !$0.variables.isEmpty && stored[$0.spec.name]?.isEmpty ?? true }) else { return names }
         let filled = order.filter { stored[$0]?.isEmpty == false }
         let owners = instances.indices.filter { !instances[$0].variables.isEmpty || !instances[$0].obstacles.isEmpty }
         guard filled.count == owners.count else { return names }

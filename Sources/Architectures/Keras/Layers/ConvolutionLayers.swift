@@ -1,87 +1,97 @@
 import ByteIO
 import ModelIR
 
-/// Convolution over time: x [batch, time, in], kernel [size, in / groups, filters], bias [filters].
-struct Conv1DLayer: KerasLayer {
+/// Conv1D, Conv2D, DepthwiseConv1D and 2D, SeparableConv1D and 2D.
+///
+/// x [batch, spatial.., in]; kernel [sizes.., in / groups, filters]; depthwise kernel [sizes.., in, multiplier], whose outputs are ordered
+/// by channel, then by multiple; pointwise kernel [1.., in * multiplier, filters]; bias [filters].
+struct ConvolutionLayer: KerasLayer {
+    enum Kind: Sendable { case plain, depthwise, separable }
+
     let config: KerasLayerConfig
+    let kind: Kind
+    let layout: ChannelLayout
     let convolution: Convolution
     let activation: Activation
     let usesBias: Bool
     let filters: Int?
-    let size: Int?
+    let sizes: [Int?]
+    let multiplier: Int
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
-        try config.requireChannelsLast()
-        filters = try config.size("filters")
-        size = config.has("kernel_size") ? try config.single("kernel_size", default: 1) : nil
+        kind =
+            config.spec.className.hasPrefix("Depthwise") ? .depthwise : config.spec.className.hasPrefix("Separable") ? .separable : .plain
+        layout = try ChannelLayout(config)
+        let rank = config.spatialRank
+        filters = kind == .depthwise ? nil : try config.size("filters")
+        sizes = config.has("kernel_size") ? try config.sizes("kernel_size", default: []) : Array(repeating: nil, count: rank)
+        let ones = Array(repeating: 1, count: rank)
+        let padding = try config.padding()
+        guard padding != .causal || rank == 1 else { throw config.error("padding", expected: "valid or same") }
         convolution = Convolution(
-            strides: [try config.single("strides", default: 1)], dilations: [try config.single("dilation_rate", default: 1)],
-            padding: try config.padding(), groups: try config.int("groups", default: 1))
+            strides: try config.sizes("strides", default: ones), dilations: try config.sizes("dilation_rate", default: ones),
+            padding: padding, groups: kind == .plain ? try config.int("groups", default: 1) : 1)
         guard convolution.groups > 0 else { throw config.error("groups", expected: "a positive integer") }
+        multiplier = kind == .plain ? 1 : try config.int("depth_multiplier", default: 1)
+        guard multiplier > 0 else { throw config.error("depth_multiplier", expected: "a positive integer") }
         usesBias = try config.bool("use_bias", default: true)
         activation = try KerasActivation.parse(config.spec.config["activation"], layer: config)
     }
 
     var variables: [KerasVariable] {
-        [KerasVariable("kernel", shape: [size, nil, filters])] + (usesBias ? [KerasVariable("bias", shape: [filters])] : [])
+        let bias = usesBias ? [KerasVariable("bias", shape: [filters])] : []
+        switch kind {
+        case .plain: return [KerasVariable("kernel", shape: sizes + [nil, filters])] + bias
+        case .depthwise:
+            // tf_keras calls it depthwise_kernel, Keras 3 kernel.
+            return [KerasVariable("depthwise_kernel", shape: sizes + [nil, multiplier])] + bias
+        case .separable:
+            let point = Array(repeating: 1 as Int?, count: sizes.count)
+            return [
+                KerasVariable("depthwise_kernel", shape: sizes + [nil, multiplier]),
+                KerasVariable("pointwise_kernel", shape: point + [nil, filters]),
+            ] + bias
+        }
     }
 
-    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
-        var y = try builder.graph.append(.convolution(convolution), [builder.float(call.input(of: config)), builder.parameter("kernel")])
-        if usesBias { y = try builder.graph.binary(.add, y, builder.parameter("bias")) }
-        return [KerasTensor(try builder.graph.activation(activation, y))]
-    }
-}
-
-/// MaxPooling1D and AveragePooling1D.
-struct Pooling1DLayer: KerasLayer {
-    let config: KerasLayerConfig
-    let pool: Pool
-
-    init(_ config: KerasLayerConfig) throws {
-        self.config = config
-        try config.requireChannelsLast()
-        // Keras 1 said pool_length.
-        let size = try config.single(config.has("pool_size") ? "pool_size" : "pool_length", default: 2)
-        let stride = try config.single(config.has("strides") ? "strides" : "stride", default: size)
-        let padding = try config.padding()
-        guard padding != .causal else { throw config.error("padding", expected: "valid or same") }
-        pool = Pool(
-            kind: config.spec.className.hasPrefix("Max") ? .maximum : .average, sizes: [size], strides: [stride], padding: padding)
-    }
-
-    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
-        [KerasTensor(try builder.graph.append(.pool(pool), [builder.float(call.input(of: config))]))]
-    }
-}
-
-/// GlobalMaxPooling1D, and GlobalAveragePooling1D, which averages over unmasked steps.
-struct GlobalPooling1DLayer: KerasLayer {
-    let config: KerasLayerConfig
-    let keepsDimensions: Bool
-
-    init(_ config: KerasLayerConfig) throws {
-        self.config = config
-        try config.requireChannelsLast()
-        keepsDimensions = try config.bool("keepdims", default: false)
+    /// The parameters whose products go straight to the activation.
+    var lastRoles: [String] {
+        [kind == .plain ? "kernel" : kind == .depthwise ? "depthwise_kernel" : "pointwise_kernel"] + (usesBias ? ["bias"] : [])
     }
 
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
-        let x = try builder.float(input)
-        if config.spec.className.hasPrefix("GlobalMax") {
-            return [KerasTensor(try builder.graph.append(.reduce(.maximum, axes: [1], keepsDimensions: keepsDimensions), [x]))]
+        _ = try builder.requireRank(sizes.count + 2, of: input, config)
+        var y = try layout.toLast(builder.float(input), in: &builder)
+        switch kind {
+        case .plain: y = try builder.graph.append(.convolution(convolution), [y, builder.parameter("kernel")])
+        case .depthwise: y = try depthwise(y, in: &builder)
+        case .separable:
+            let ones = Array(repeating: 1, count: sizes.count)
+            let point = Convolution(strides: ones, dilations: ones, padding: .valid, groups: 1)
+            y = try builder.graph.append(.convolution(point), [depthwise(y, in: &builder), builder.parameter("pointwise_kernel")])
         }
-        guard let mask = input.mask else {
-            return [KerasTensor(try builder.graph.append(.reduce(.mean, axes: [1], keepsDimensions: keepsDimensions), [x]))]
-        }
-        let dims = builder.shape(of: input).dims
-        let weights = try builder.graph.append(
-            .reshape([dims[0], dims[1], 1]), [builder.graph.append(.cast(builder.dtype), [mask])])
-        let sum = try builder.graph.append(
-            .reduce(.sum, axes: [1], keepsDimensions: keepsDimensions), [builder.graph.binary(.multiply, x, weights)])
-        let count = try builder.graph.append(.reduce(.sum, axes: [1], keepsDimensions: keepsDimensions), [weights])
-        return [KerasTensor(try builder.graph.binary(.divide, sum, count))]
+        if usesBias { y = try builder.graph.binary(.add, y, builder.parameter("bias")) }
+        return [KerasTensor(try layout.fromLast(builder.activation(activation, y), in: &builder))]
     }
+
+    /// A convolution with as many groups as channels.
+    private func depthwise(_ x: ValueID, in builder: inout KerasBuilder) throws -> ValueID {
+        let kernel = try builder.parameter("depthwise_kernel")
+        let dims = builder.graph.type(of: kernel).shape
+        guard dims.rank == sizes.count + 2, let channels = dims[-2].fixedValue, channels > 0, let multiple = dims[-1].fixedValue else {
+            throw GraphError("has a depthwise kernel of shape \(dims)", origin: config.name)
+        }
+        var convolution = convolution
+        convolution.groups = channels
+        let (count, overflows) = channels.multipliedReportingOverflow(by: multiple)
+        guard !overflows else { throw GraphError("has a depthwise kernel of shape \(dims)", origin: config.name) }
+        let shape = Shape(dims.dims.dropLast(2) + [1, .fixed(count)])
+        return try builder.graph.append(.convolution(convolution), [x, builder.graph.append(.reshape(shape), [kernel])])
+    }
+}
+
+extension KerasBuilder {
+    mutating func activation(_ activation: Activation, _ x: ValueID) throws -> ValueID { try graph.activation(activation, x) }
 }

@@ -47,7 +47,7 @@ struct EmbeddingLayer: KerasLayer {
         let ids = type.dtype.isInteger ? input.value : try builder.graph.append(.cast(.i32), [input.value])
         let rows = try builder.graph.append(.gather(axis: 0), [builder.parameter("embeddings"), ids])
         guard masksZero else { return [KerasTensor(rows)] }
-        return [KerasTensor(rows, mask: try builder.graph.append(.compare(.notEqual), [input.value, builder.graph.scalar(0, type.dtype)]))]
+        return [KerasTensor(rows, mask: try builder.notEqual(input.value, to: 0))]
     }
 }
 
@@ -63,7 +63,7 @@ struct MaskingLayer: KerasLayer {
 
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let x = try builder.float(call.input(of: config))
-        let differs = try builder.graph.append(.compare(.notEqual), [x, builder.graph.scalar(maskValue, builder.dtype)])
+        let differs = try builder.notEqual(x, to: maskValue)
         let kept = try builder.graph.append(.reduce(.any, axes: [-1], keepsDimensions: true), [differs])
         let output = try builder.graph.binary(.multiply, x, builder.graph.append(.cast(builder.dtype), [kept]))
         let mask = try builder.graph.append(.reduce(.any, axes: [-1], keepsDimensions: false), [differs])
@@ -87,7 +87,12 @@ struct IdentityLayer: KerasLayer {
         }
     }
 
-    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] { [try call.input(of: config)] }
+    func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
+        var input = try call.input(of: config)
+        // Keras 2 lets no mask through Identity.
+        if config.spec.className == "Identity" && config.generation < 3 { input.mask = nil }
+        return [input]
+    }
 }
 
 /// Activation, ReLU, LeakyReLU, ELU, ThresholdedReLU.
@@ -107,7 +112,8 @@ struct ActivationLayer: KerasLayer {
     }
 }
 
-/// Softmax along an axis.
+/// Softmax along one axis or over several. What a mask, broadcast against the input, leaves out is excluded: Keras 2 gives a row without
+/// anything left the softmax of the input, Keras 3 zeros.
 struct SoftmaxLayer: KerasLayer {
     let config: KerasLayerConfig
 
@@ -115,12 +121,38 @@ struct SoftmaxLayer: KerasLayer {
 
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
-        guard input.mask == nil else {
-            throw UnsupportedError("layer '\(config.name)' (Softmax) gets a mask, which Keras adds to its input; not supported")
-        }
         let x = try builder.float(input)
-        let axis = try config.axis("axis", default: -1, rank: builder.shape(of: input).rank)
-        return [KerasTensor(try builder.graph.append(.composite(.softmax(axis: axis)), [x]))]
+        let axes = try config.axes("axis", default: -1, rank: builder.shape(of: input).rank)
+        guard let given = input.mask else { return [KerasTensor(try builder.softmax(x, axes: axes))] }
+        let mask = try builder.asMask(given)
+        let output = try builder.maskedSoftmax(x, axes: axes, mask: mask, zeroesEmptyRows: config.generation == 3)
+        return [KerasTensor(output, mask: mask)]
+    }
+}
+
+extension KerasBuilder {
+    /// Softmax over one or several axes.
+    mutating func softmax(_ x: ValueID, axes: [Int]) throws -> ValueID {
+        if axes.count == 1 { return try graph.append(.composite(.softmax(axis: axes[0])), [x]) }
+        let top = try graph.append(.reduce(.maximum, axes: axes, keepsDimensions: true), [x])
+        let exponentials = try graph.unary(.exp, graph.binary(.subtract, x, top))
+        let sum = try graph.append(.reduce(.sum, axes: axes, keepsDimensions: true), [exponentials])
+        return try graph.binary(.divide, exponentials, sum)
+    }
+
+    /// Softmax of what the mask lets through.
+    /// - Parameter zeroesEmptyRows: what is masked is zero afterwards, also where nothing is left of a row; else such a row is uniform.
+    mutating func maskedSoftmax(_ x: ValueID, axes: [Int], mask: ValueID, zeroesEmptyRows: Bool) throws -> ValueID {
+        // In f32 a score that a large number was taken from is that number, so masked ones are equal.
+        let lowered = try graph.append(.select, [mask, x, graph.scalar(-1e9, graph.type(of: x).dtype)])
+        let output = try softmax(lowered, axes: axes)
+        guard zeroesEmptyRows else { return output }
+        return try graph.append(.select, [mask, output, graph.scalar(0, graph.type(of: x).dtype)])
+    }
+
+    /// A mask as bool: a number counts as true where it isn't 0.
+    mutating func asMask(_ value: ValueID) throws -> ValueID {
+        graph.type(of: value).dtype == .bool ? value : try graph.append(.cast(.bool), [value])
     }
 }
 

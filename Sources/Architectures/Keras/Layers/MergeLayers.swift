@@ -16,13 +16,6 @@ struct MergeLayer: KerasLayer {
                 "bad-config", expected: "\(isBinary ? "2" : "2 or more") inputs for layer '\(config.name)'", found: "\(inputs.count)")
         }
         let mask = try mergedMask(inputs.map(\.mask), in: &builder)
-        if config.generation == 3, ["Multiply", "Maximum", "Minimum"].contains(config.spec.className),
-            inputs.contains(where: { $0.mask != nil })
-        {
-            throw UnsupportedError(
-                "layer '\(config.name)' (\(config.spec.className)) merges masked inputs, for which Keras 3 substitutes values; not supported"
-            )
-        }
         // Inputs of lower rank get axes of size 1 after the batch.
         let rank = inputs.map { builder.shape(of: $0).rank }.max() ?? 0
         var values: [ValueID] = []
@@ -34,6 +27,14 @@ struct MergeLayer: KerasLayer {
                 value = try builder.graph.append(.reshape(Shape(expanded)), [value])
             }
             values.append(value)
+        }
+        if config.generation == 3, inputs.contains(where: { $0.mask != nil }) {
+            switch config.spec.className {
+            case "Multiply": return [KerasTensor(try maskedProduct(values, inputs.map(\.mask), in: &builder), mask: mask)]
+            case "Maximum": return [KerasTensor(try maskedExtreme(.maximum, values, inputs.map(\.mask), in: &builder), mask: mask)]
+            case "Minimum": return [KerasTensor(try maskedExtreme(.minimum, values, inputs.map(\.mask), in: &builder), mask: mask)]
+            default: break
+            }
         }
         let function: BinaryFunction =
             switch config.spec.className {
@@ -51,11 +52,60 @@ struct MergeLayer: KerasLayer {
         return [KerasTensor(result, mask: mask)]
     }
 
+    /// A mask [batch, time] with an axis for the features.
+    private func aligned(_ mask: ValueID, to value: ValueID, in builder: inout KerasBuilder) throws -> ValueID {
+        let dims = builder.graph.type(of: mask).shape.dims
+        guard dims.count + 1 == builder.graph.type(of: value).shape.rank else {
+            throw GraphError("can't apply a mask \(Shape(dims)) to \(builder.graph.type(of: value).shape)", origin: config.name)
+        }
+        return try builder.graph.append(.reshape(Shape(dims + [1])), [mask])
+    }
+
+    /// Keras 3: what is masked counts as 1; where every input has a mask, a product of masked elements only is 0.
+    private func maskedProduct(_ values: [ValueID], _ masks: [ValueID?], in builder: inout KerasBuilder) throws -> ValueID {
+        var product: ValueID?
+        var anyMask: ValueID?
+        for (value, mask) in zip(values, masks) {
+            var factor = value
+            if let mask = try mask.map({ try aligned($0, to: value, in: &builder) }) {
+                factor = try builder.graph.append(.select, [mask, value, builder.graph.scalar(1, builder.dtype)])
+                anyMask = try anyMask.map { try builder.graph.binary(.or, $0, mask) } ?? mask
+            }
+            product = try product.map { try builder.graph.binary(.multiply, $0, factor) } ?? factor
+        }
+        guard let product else { throw kerasError("bad-config", expected: "inputs for layer '\(config.name)'", found: "none") }
+        guard let anyMask, masks.allSatisfy({ $0 != nil }) else { return product }
+        return try builder.graph.append(.select, [anyMask, product, builder.graph.scalar(0, builder.dtype)])
+    }
+
+    /// Keras 3: a masked element takes the value that it is compared with, from the left to the right.
+    private func maskedExtreme(
+        _ function: BinaryFunction, _ values: [ValueID], _ masks: [ValueID?], in builder: inout KerasBuilder
+    ) throws -> ValueID {
+        var output = values[0]
+        var outputMask = try masks[0].map { try aligned($0, to: values[0], in: &builder) }
+        for (value, mask) in zip(values, masks).dropFirst() {
+            let mask = try mask.map { try aligned($0, to: value, in: &builder) }
+            var other = value
+            if let mask { other = try builder.graph.append(.select, [mask, value, output]) }
+            if let outputMask { output = try builder.graph.append(.select, [outputMask, output, other]) }
+            if let mask, let known = outputMask {
+                outputMask = try builder.graph.binary(.or, known, mask)
+            } else {
+                outputMask = nil
+            }
+            output = try builder.graph.binary(function, output, other)
+        }
+        return output
+    }
+
     private func mergedMask(_ masks: [ValueID?], in builder: inout KerasBuilder) throws -> ValueID? {
         let present = masks.compactMap { $0 }
         guard let first = present.first, config.generation < 3 || present.count == masks.count else { return nil }
         var result = first
-        for mask in present.dropFirst() { result = try builder.graph.binary(config.generation < 3 ? .and : .or, result, mask) }
+        for mask in present.dropFirst() where mask != result {
+            result = try builder.graph.binary(config.generation < 3 ? .and : .or, result, mask)
+        }
         return result
     }
 }
@@ -100,7 +150,9 @@ struct ConcatenateLayer: KerasLayer {
         let present = inputs.compactMap(\.mask)
         if config.generation == 3 && present.count < inputs.count { return try allTrue(inputs[0], &builder) }
         var result = present[0]
-        for mask in present.dropFirst() { result = try builder.graph.binary(config.generation < 3 ? .and : .or, result, mask) }
+        for mask in present.dropFirst() where mask != result {
+            result = try builder.graph.binary(config.generation < 3 ? .and : .or, result, mask)
+        }
         return result
     }
 }

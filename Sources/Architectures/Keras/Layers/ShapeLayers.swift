@@ -1,20 +1,21 @@
 import ByteIO
 import ModelIR
 
-/// [batch, ..] -> [batch, product].
+/// [batch, ..] -> [batch, product], channels innermost.
 struct FlattenLayer: KerasLayer {
     let config: KerasLayerConfig
+    let layout: ChannelLayout
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
-        try config.requireChannelsLast()
+        layout = try ChannelLayout(config)
     }
 
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
         let dims = builder.shape(of: input).dims
         let rest = Shape(Array(dims.dropFirst())).elementCount
-        return [KerasTensor(try builder.graph.append(.reshape([dims[0], rest]), [input.value]))]
+        return [KerasTensor(try builder.graph.append(.reshape([dims[0], rest]), [layout.toLast(input.value, in: &builder)]))]
     }
 }
 

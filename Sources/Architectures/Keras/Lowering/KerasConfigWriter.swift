@@ -7,9 +7,9 @@ struct KerasConfigWriter {
     let target: Int
     var translator: KerasTranslator
 
-    init(version: KerasVersion, target: Int) {
+    init(version: KerasVersion, target: Int, inputShapes: [String: [[Int?]]] = [:]) {
         self.target = target
-        translator = KerasTranslator(version: version, target: target)
+        translator = KerasTranslator(version: version, target: target, inputShapes: inputShapes)
     }
 
     /// `{"class_name": .., "config": ..}` of a model, with its layers in the order in which the target will number them.
@@ -35,7 +35,11 @@ struct KerasConfigWriter {
         }
         let specs = try KerasLayerOrder.sorted(container)
         let order = try KerasCallOrder(container)
-        let numbering = KerasNumbering(order, isNested: Set(specs.filter { $0.container != nil }.map(\.name)), target: target)
+        let nested = specs.filter { $0.container != nil }
+        let numbering = KerasNumbering(
+            order, isNested: Set(nested.map(\.name)), functional: Set(nested.filter { $0.container?.isSequential == false }.map(\.name)),
+            target: target)
+        let calls = KerasCallWriter(target: target, numbering: numbering)
         for spec in specs {
             guard let instance = byName[spec.name] else { continue }
             var value: JSONObject
@@ -45,17 +49,25 @@ struct KerasConfigWriter {
                 value = layer("InputLayer", config).object ?? [:]
                 value["name"] = .string(spec.name)
                 value["inbound_nodes"] = []
+            } else if spec.isOperation {
+                let needed = order.calls.filter { $0.layer == spec.name }.map(\.call).sorted()
+                do {
+                    value = try KerasOperationWriter(calls: calls).document(spec, calls: needed.map { spec.calls[$0] })
+                } catch let error as UnsupportedError {
+                    translator.obstacles.append(error.description)
+                    continue
+                }
             } else {
                 value = try body(instance).object ?? [:]
                 value["name"] = .string(spec.name)
                 let needed = order.calls.filter { $0.layer == spec.name }.map(\.call).sorted()
-                value["inbound_nodes"] = .array(try needed.map { try call(spec.calls[$0], of: spec, numbering) })
+                value["inbound_nodes"] = .array(needed.map { calls.document(spec.calls[$0], of: instance) })
             }
             layers.append(.object(value))
         }
         let config: JSONObject = [
             "name": .string(container.name), "trainable": .bool(container.config["trainable"]?.bool ?? true), "layers": .array(layers),
-            "input_layers": ports(container.inputs, numbering), "output_layers": ports(container.outputs, numbering),
+            "input_layers": ports(container.inputs, numbering), "output_layers": ports(container.outputs, numbering, isOutput: true),
         ]
         return model("Functional", module: "keras.src.models.functional", config, inputShape: nil)
     }
@@ -76,7 +88,7 @@ struct KerasConfigWriter {
 
     private mutating func body(_ instance: KerasInstance) throws -> JSONValue {
         if let nested = instance.spec.container { return try document(nested, instance.children, inputs: nil) }
-        return layer(instance.spec.className, translator.config(instance.spec, layer: instance.layer))
+        return layer(instance.spec.className, translator.config(instance.spec, layer: instance.layer, path: instance.path))
     }
 
     private func shape(_ sizes: [Int?]) -> JSONValue { .array(sizes.map { $0.map { .int($0) } ?? .null }) }
@@ -109,28 +121,9 @@ struct KerasConfigWriter {
     }
 
     /// Inputs or outputs: several as a list of lists; one alone flat in Keras 3, which tells one tensor from a list of one.
-    private func ports(_ references: [KerasTensorReference], _ numbering: KerasNumbering) -> JSONValue {
-        let lists = references.map { numbering.reference($0) }
+    private func ports(_ references: [KerasTensorReference], _ numbering: KerasNumbering, isOutput: Bool = false) -> JSONValue {
+        let lists = references.map { isOutput ? numbering.output($0) : numbering.reference($0) }
         return target == 3 && lists.count == 1 ? lists[0] : .array(lists)
-    }
-
-    private func call(_ call: KerasCall, of spec: KerasLayerSpec, _ numbering: KerasNumbering) throws -> JSONValue {
-        let inputs = call.inputs.compactMap(\.reference)
-        let states = call.keywords.first { $0.name == "initial_state" }?.value.compactMap(\.reference) ?? []
-        let isRecurrent = ["SimpleRNN", "LSTM", "GRU", "Bidirectional"].contains(spec.className)
-        guard target == 3 else {
-            return .array((inputs + states).map { reference in .array((numbering.reference(reference).array ?? []) + [[:]]) })
-        }
-        var keywords: JSONObject = [:]
-        var arguments = inputs.map { numbering.tensor($0) }
-        let initial = isRecurrent ? inputs.dropFirst() + states : []
-        if !initial.isEmpty {
-            keywords["initial_state"] = .array(initial.map { numbering.tensor($0) })
-            arguments = [arguments[0]]
-        }
-        let merges = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"].contains(spec.className)
-        let isListed = merges || arguments.count > 1
-        return ["args": isListed ? [.array(arguments)] : .array(arguments), "kwargs": .object(keywords)]
     }
 }
 
@@ -138,9 +131,16 @@ struct KerasConfigWriter {
 struct KerasNumbering {
     private var numbers: [KerasCallOrder.Step: Int] = [:]
     private let order: KerasCallOrder
+    private let functional: Set<String>
+    private let target: Int
 
-    init(_ order: KerasCallOrder, isNested: Set<String>, target: Int) {
+    /// - Parameters:
+    ///   - isNested: names of nested models.
+    ///   - functional: those of them that aren't Sequential.
+    init(_ order: KerasCallOrder, isNested: Set<String>, functional: Set<String>, target: Int) {
         self.order = order
+        self.functional = functional
+        self.target = target
         var calls: [String: [Int]] = [:]
         for step in order.calls { calls[step.layer, default: []].append(step.call) }
         for (layer, list) in calls {
@@ -157,6 +157,12 @@ struct KerasNumbering {
     /// `[layer, node, tensor]`.
     func reference(_ reference: KerasTensorReference) -> JSONValue {
         [.string(reference.layer), .int(node(reference)), .int(reference.tensor)]
+    }
+
+    /// `[layer, node, tensor]` in the list of outputs, where Keras 3 counts the calls of nested functional models from 1, too.
+    func output(_ reference: KerasTensorReference) -> JSONValue {
+        let shift = target == 3 && functional.contains(reference.layer) ? 1 : 0
+        return [.string(reference.layer), .int(node(reference) + shift), .int(reference.tensor)]
     }
 
     /// Keras 3's object for a tensor; its loader reads the history alone.

@@ -17,9 +17,10 @@ extension KerasModel {
         // A model that can't be run can't be rewritten either: its layers are not understood.
         var plain = self
         let sums = plain.sumPairsOfBiases()
-        let graph = try plain.graph()
+        let lifted = try plain.lifted()
+        let graph = try lifted.graph.removingDeadNodes()
         let generation = target == .keras2 ? 2 : 3
-        var writer = KerasConfigWriter(version: version, target: generation)
+        var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes)
         let document = try writer.document(container, instances, inputs: inputSpecs())
         var rewrites = KerasRewrites(from: version.generation, to: generation)
         rewrites.add(instances, shapes: [:])
@@ -62,9 +63,7 @@ extension KerasModel {
                 "Keras \(generation) would compute something else", items: error.items.isEmpty ? [error.message] : error.items)
         }
         if let difference {
-            throw UnsupportedError(
-                "Keras \(generation) would compute something else",
-                items: ["\(difference)", "merge layers combine the masks of their inputs differently in Keras 2 and 3"])
+            throw UnsupportedError("Keras \(generation) would compute something else", items: ["\(difference)"] + reasons(generation))
         }
         var notes = writer.translator.notes
         if !report.optimizer.isEmpty {
@@ -72,6 +71,25 @@ extension KerasModel {
         }
         if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
         return Lowered(checkpoint: checkpoint, rewrites: declared, notes: notes)
+    }
+
+    /// Where the generations are known to compute different things, as far as this model uses them.
+    private func reasons(_ target: Int) -> [String] {
+        let classes = Set(instances.flatMap(\.flattened).map(\.spec.className))
+        var reasons: [String] = []
+        if !classes.isDisjoint(with: ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"]) {
+            reasons.append("merge layers combine the masks of their inputs differently in Keras 2 and 3")
+        }
+        if !classes.isDisjoint(with: ["Softmax", "MultiHeadAttention"]) {
+            reasons.append(
+                "a row of which a mask leaves nothing is uniform in Keras 2, zero in Keras 3's Softmax and in its MultiHeadAttention with dropout or scores"
+            )
+        }
+        if classes.contains("MultiHeadAttention") {
+            reasons.append("MultiHeadAttention of Keras 3 takes the masks off its arguments, so that a second one finds none")
+        }
+        if classes.contains("TimeDistributed") { reasons.append("TimeDistributed of Keras 3 gives its layer no mask of its own") }
+        return reasons
     }
 
     public func lowered(toConventionOf other: any Model) throws -> Lowered? {

@@ -29,14 +29,14 @@ extension KerasModel {
         case .object(var object):
             for member in object.members { object[member.key] = stated(member.value, &keys) }
             guard let className = object["class_name"]?.string, var config = object["config"]?.object,
-                ["LSTM", "GRU"].contains(className), config["units"] != nil
+                ["LSTM", "GRU", "LSTMCell", "GRUCell"].contains(className), config["units"] != nil
             else { return .object(object) }
             let name = config["name"]?.string ?? className
             if config["recurrent_activation"] == nil {
                 config["recurrent_activation"] = version.gatesDefaultToHardSigmoid ? "hard_sigmoid" : "sigmoid"
                 keys.append("recurrent_activation of '\(name)'")
             }
-            if className == "GRU" && config["reset_after"] == nil {
+            if className.hasPrefix("GRU") && config["reset_after"] == nil {
                 config["reset_after"] = .bool(version.generation == 3)
                 keys.append("reset_after of '\(name)'")
             }

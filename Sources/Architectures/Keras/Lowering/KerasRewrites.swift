@@ -36,9 +36,19 @@ struct KerasRewrites {
             add(layer.forward, path: path + "forward_layer/", name: name, shapes: shapes)
             add(layer.backward, path: path + "backward_layer/", name: name, shapes: shapes)
         case let layer as TimeDistributedLayer: add(layer.child, path: path, name: name, shapes: shapes)
+        case let layer as ModelLayer:
+            for instance in layer.instances {
+                for nested in instance.flattened {
+                    if let layer = nested.layer { add(layer, path: path + nested.path, name: name, shapes: shapes) }
+                }
+            }
         case let layer as DenseLayer where Self.isHardSigmoid(layer.activation):
             scale(layer.variables.map(\.role), blocks: [0], of: 1, path: path, name: name)
-        case let layer as Conv1DLayer where Self.isHardSigmoid(layer.activation):
+        case let layer as EinsumDenseLayer where Self.isHardSigmoid(layer.activation):
+            scale(layer.variables.map(\.role), blocks: [0], of: 1, path: path, name: name)
+        case let layer as ConvolutionLayer where Self.isHardSigmoid(layer.activation):
+            scale(layer.lastRoles, blocks: [0], of: 1, path: path, name: name)
+        case let layer as TransposedConvolutionLayer where Self.isHardSigmoid(layer.activation):
             scale(layer.variables.map(\.role), blocks: [0], of: 1, path: path, name: name)
         case let layer as ActivationLayer where Self.isHardSigmoid(layer.activation):
             obstacles.append(
@@ -48,19 +58,21 @@ struct KerasRewrites {
     }
 
     private mutating func add(_ layer: RecurrentLayer, path: String, name: String, shapes: [String: [Int]]) {
-        var blocks: [Int] = []
-        if layer.cell != .simple && Self.isHardSigmoid(layer.recurrentActivation) { blocks += layer.cell == .lstm ? [0, 1, 3] : [0, 1] }
-        if Self.isHardSigmoid(layer.activation) {
-            switch layer.cell {
-            case .simple: blocks.append(0)
-            case .gru: blocks.append(2)
-            case .lstm:
-                obstacles.append(
-                    "layer '\(name)': the activation hard_sigmoid also acts on the cell state, so no weights can make up for Keras \(target)'s other one"
-                )
+        for cell in layer.cells {
+            var blocks: [Int] = []
+            if cell.kind != .simple && Self.isHardSigmoid(cell.recurrentActivation) { blocks += cell.kind == .lstm ? [0, 1, 3] : [0, 1] }
+            if Self.isHardSigmoid(cell.activation) {
+                switch cell.kind {
+                case .simple: blocks.append(0)
+                case .gru: blocks.append(2)
+                case .lstm:
+                    obstacles.append(
+                        "layer '\(name)': the activation hard_sigmoid also acts on the cell state, so no weights can make up for Keras \(target)'s other one"
+                    )
+                }
             }
+            scale(cell.variables.map(\.role), blocks: blocks, of: cell.kind.gateCount, path: path, name: name)
         }
-        scale(layer.variables.map(\.role), blocks: blocks, of: layer.cell.gateCount, path: path, name: name)
     }
 
     /// Scales blocks of columns, of `count` equal ones.

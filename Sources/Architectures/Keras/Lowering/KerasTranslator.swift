@@ -10,17 +10,22 @@ struct KerasTranslator {
     /// What a user should know, one line each.
     private(set) var notes: [String] = []
     /// What the target can't express.
-    private(set) var obstacles: [String] = []
+    var obstacles: [String] = []
 
-    init(version: KerasVersion, target: Int) {
+    /// Shapes of the tensors that a layer is called with, by its path; nil entries are open.
+    let inputShapes: [String: [[Int?]]]
+
+    init(version: KerasVersion, target: Int, inputShapes: [String: [[Int?]]] = [:]) {
         self.version = version
         self.target = target
+        self.inputShapes = inputShapes
     }
 
     var source: Int { version.generation == 3 ? 3 : 2 }
 
     /// The configuration of a layer in the target's words; the layer's class is in the table.
-    mutating func config(_ spec: KerasLayerSpec, layer: (any KerasLayer)?) -> JSONObject {
+    /// - Parameter path: of the layer in the model; empty for a layer inside another.
+    mutating func config(_ spec: KerasLayerSpec, layer: (any KerasLayer)?, path: String = "") -> JSONObject {
         guard let row = KerasLayerTable.rows[spec.className] else { return spec.config }
         if !row.generations.contains(target) {
             obstacles.append("layer '\(spec.name)': Keras \(target) has no class \(spec.className)")
@@ -39,18 +44,17 @@ struct KerasTranslator {
             case .initializer: if let value = object(member.value, module: "keras.initializers", of: spec) { result[key] = value }
             case .regularizer: if let value = object(member.value, module: "keras.regularizers", of: spec) { result[key] = value }
             case .constraint: if let value = object(member.value, module: "keras.constraints", of: spec) { result[key] = value }
-            case .modelled, .inert:
-                if key == "dtype" {
-                    result[key] = policy(member.value)
-                } else if key == "layer" || key == "backward_layer" {
-                    result[key] = wrapped(member.value, key: key, of: spec)
+            case .layer:
+                if let list = member.value.array {
+                    result[key] = .array(list.map { wrapped($0, key: key, of: spec) })
                 } else {
-                    result[key] = member.value
+                    result[key] = wrapped(member.value, key: key, of: spec)
                 }
+            case .modelled, .inert: result[key] = key == "dtype" ? policy(member.value) : member.value
             }
         }
         stateDefaults(spec, layer, in: &result)
-        adaptToLoader(spec, layer, in: &result)
+        adaptToLoader(spec, layer, path: path, in: &result)
         if target == 3, result["backward_layer"] == nil, let layer = layer as? BidirectionalLayer, layer.forward.goesBackwards {
             result["backward_layer"] = turnedRound(spec)
         }
@@ -81,17 +85,24 @@ struct KerasTranslator {
         case nil: notes.append("layer '\(spec.name)': the key \(key) isn't known and is left out")
         case .modelled where key == "time_major" && value.bool == true:
             obstacles.append("layer '\(spec.name)': Keras \(target) has no time_major")
-        case .modelled, .activation, .initializer, .regularizer, .constraint, .inert: break
+        case .modelled, .activation, .layer, .initializer, .regularizer, .constraint, .inert: break
         }
     }
 
     /// Defaults that differ between generations, or that the file leaves to its version, are written down.
     private func stateDefaults(_ spec: KerasLayerSpec, _ layer: (any KerasLayer)?, in result: inout JSONObject) {
-        if let layer = layer as? RecurrentLayer {
-            if layer.cell != .simple && result["recurrent_activation"] == nil {
-                result["recurrent_activation"] = layer.recurrentActivation == .sigmoid ? "sigmoid" : "hard_sigmoid"
+        let configuration = KerasLayerConfig(spec: spec, version: version)
+        let cell =
+            RecurrentCell.classes.contains(spec.className)
+            ? try? RecurrentCell(configuration, part: "", store: "")
+            : (layer as? RecurrentLayer).flatMap { spec.className == "RNN" ? nil : $0.cells.first }
+        if let cell {
+            if cell.kind != .simple && result["recurrent_activation"] == nil {
+                result["recurrent_activation"] = cell.recurrentActivation == .sigmoid ? "sigmoid" : "hard_sigmoid"
             }
-            if case .gru(let resetAfter) = layer.cell { result["reset_after"] = .bool(resetAfter) }
+            if case .gru(let resetAfter) = cell.kind { result["reset_after"] = .bool(resetAfter) }
+        }
+        if layer is RecurrentLayer {
             if target == 2 && result["zero_output_for_mask"]?.bool == false { result["zero_output_for_mask"] = nil }
         }
         if let layer = layer as? ActivationLayer, case .leakyReLU(let slope) = layer.activation {
@@ -100,13 +111,36 @@ struct KerasTranslator {
     }
 
     /// What the target's loader insists on, beyond the keys it knows.
-    private mutating func adaptToLoader(_ spec: KerasLayerSpec, _ layer: (any KerasLayer)?, in result: inout JSONObject) {
+    private mutating func adaptToLoader(
+        _ spec: KerasLayerSpec, _ layer: (any KerasLayer)?, path: String, in result: inout JSONObject
+    ) {
+        if target == 2, spec.className == "MultiHeadAttention" {
+            // tf_keras builds the layer from these before it is called.
+            guard let shapes = inputShapes[path], shapes.count >= 2 else {
+                obstacles.append(
+                    "layer '\(spec.name)': Keras 2 must know the shapes of its inputs, which aren't known inside another layer")
+                return
+            }
+            for (key, shape) in zip(
+                ["query_shape", "value_shape", "key_shape"], [shapes[0], shapes[1], shapes.count > 2 ? shapes[2] : shapes[1]])
+            {
+                result[key] = .array(shape.map { $0.map { .int($0) } ?? .null })
+            }
+        }
+        if target == 3, spec.className.hasPrefix("SeparableConv"), result["padding"]?.string == "causal" {
+            obstacles.append("layer '\(spec.name)': Keras 3 has no causal padding for \(spec.className)")
+        }
         // tf.keras writes the one axis as a list.
         if spec.className == "BatchNormalization", let axis = result["axis"]?.array, axis.count == 1 { result["axis"] = axis[0] }
         if target == 3 && spec.className.hasPrefix("SpatialDropout") { result["trainable"] = nil }
         if target == 3 && spec.name.contains("/") { obstacles.append("layer '\(spec.name)': Keras 3 takes no '/' in names") }
         if target == 2 && !Self.isScopeName(spec.name) {
             obstacles.append("layer '\(spec.name)': TensorFlow takes only letters, digits and _.\\/>- in the names of Keras 2 layers")
+        }
+        if target == 3, let layer = layer as? BidirectionalLayer, layer.mergeMode == "concat",
+            layer.forward.cells.last?.units != layer.backward.cells.last?.units
+        {
+            obstacles.append("layer '\(spec.name)': Keras 3 takes two directions of different widths for ones of the same")
         }
         if target == 2, let layer = layer as? BidirectionalLayer, layer.forward.variables.count != layer.backward.variables.count {
             obstacles.append("layer '\(spec.name)': Keras 2 can't load directions with different numbers of weights")
@@ -148,6 +182,18 @@ struct KerasTranslator {
             }
         }
         let layer = (try? KerasLayerTable.make(KerasLayerConfig(spec: inner, version: version))) ?? nil
+        if let model = layer as? ModelLayer {
+            var writer = KerasConfigWriter(version: version, target: target)
+            do {
+                let document = try writer.document(model.container, model.instances, inputs: nil)
+                notes += writer.translator.notes
+                obstacles += writer.translator.obstacles
+                return document
+            } catch {
+                obstacles.append("layer '\(spec.name)': \(error)")
+                return value
+            }
+        }
         return serialized(inner.className, module: "keras.layers", config(inner, layer: layer))
     }
 

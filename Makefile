@@ -87,11 +87,12 @@ fixtures-keras: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	cd Fixtures/generate && $(abspath $(KERAS2_ENV))/bin/python keras2.py && $(abspath $(KERAS2_ENV))/bin/python demo.py \
 	  && $(abspath $(KERAS2_ENV))/bin/python keras1.py && $(abspath $(KERAS2_ENV))/bin/python legacy.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python keras3.py \
+	  && $(abspath $(KERAS3_ENV))/bin/python sharded.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python hdf5_storage.py && $(abspath $(KERAS3_ENV))/bin/python containers.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python invalid_hdf5.py
 
 fixtures-transformers: $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
-	cd Fixtures/generate && $(abspath $(TRANSFORMERS5_ENV))/bin/python transformers_pt.py \
+	cd Fixtures/generate && $(abspath $(TRANSFORMERS5_ENV))/bin/python transformers_pt.py && $(abspath $(TRANSFORMERS5_ENV))/bin/python pytorch_rnn.py \
 	  && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_pt.py && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_tf.py \
 	  && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_tf_names.py \
 	  && $(abspath $(TRANSFORMERS5_ENV))/bin/python sparse_transformer.py

@@ -33,12 +33,14 @@ public struct ConversionOptions: Sendable {
     public var replacesExisting: Bool
     public var isStrict: Bool
     public var configuration: String?
+    /// What bare weights leave open, settled.
+    public var choices: [String: String]
     public var verification: VerificationOptions
 
     public init(
         to: OutputKind? = nil, naming: Naming = .standard, dtype: DType? = nil, optimizer: OptimizerPolicy? = nil, level: Int? = nil,
         maxShardByteCount: UInt64 = 5_000_000_000, threadCount: Int = ExecutionOptions.processorCount, verifies: Bool = true,
-        replacesExisting: Bool = false, isStrict: Bool = false, configuration: String? = nil,
+        replacesExisting: Bool = false, isStrict: Bool = false, configuration: String? = nil, choices: [String: String] = [:],
         verification: VerificationOptions = VerificationOptions()
     ) {
         self.to = to
@@ -52,6 +54,7 @@ public struct ConversionOptions: Sendable {
         self.replacesExisting = replacesExisting
         self.isStrict = isStrict
         self.configuration = configuration
+        self.choices = choices
         self.verification = verification
     }
 }

@@ -78,7 +78,7 @@ struct ConvertCommand: ParsableCommand, ModelCommand {
         var options = ConversionOptions(
             to: to, naming: naming, dtype: dtype?.dtype, optimizer: optimizer, level: level,
             maxShardByteCount: maxShardSize?.value ?? 5_000_000_000, threadCount: threads, verifies: !noVerify, replacesExisting: force,
-            isStrict: strict, configuration: modelOptions.config,
+            isStrict: strict, configuration: modelOptions.config, choices: modelOptions.choices,
             verification: VerificationOptions(threadCount: threads, maxDrift: maxDrift))
         options.compresses = compress
         do {

@@ -62,7 +62,7 @@ struct RunCommand: ParsableCommand, ModelCommand {
 
     func run() throws {
         let start = Clock.now
-        let file = try ModelFile.open(model, configuration: modelOptions.config)
+        let file = try ModelFile.open(model, configuration: modelOptions.config, choices: modelOptions.choices)
         for note in file.notes { Terminal.note(note, common) }
         try file.checkBeforeReading()
         let loaded = try file.requireModel()

@@ -24,7 +24,8 @@ extension SerialTests {
             .sigmoid, .hardSigmoid(slope: 0.2, offset: 0.5), .tanh, .hardTanh, .tanhShrink, .softplus, .softsign, .exponential, .silu,
             .hardSiLU,
             .mish, .gelu, .geluTanh, .quickGELU, .clippedGELU(minimum: -0.1, maximum: 3), .reluSquared,
-            .laplace(mean: 0.707107, deviation: 0.282095), .sqrtSoftplus, .logSigmoid, .squareplus(b: 4), .softShrink(threshold: 0.5), .hardShrink(threshold: 0.5),
+            .laplace(mean: 0.707107, deviation: 0.282095), .sqrtSoftplus, .logSigmoid, .squareplus(b: 4), .softShrink(threshold: 0.5),
+            .hardShrink(threshold: 0.5),
             .threshold(threshold: 0.3, value: -2), .sparsePlus, .sparseSigmoid, .softmax, .logSoftmax, .sparsemax, .glu,
         ]
 

@@ -10,6 +10,8 @@ public struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
     public var dialect: String
     /// `model_type`
     public var architecture: String
+    /// The class that computed the outputs, without TensorFlow's prefix.
+    public var className: String
     public var inputs: String
     public var outputs: String
     /// Whether some query attends nothing, where implementations differ: outputs count only where the mask is 1.
@@ -23,6 +25,8 @@ public struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
         self.path = path
         self.dialect = dialect
         self.architecture = architecture
+        let named = row["class"]?.string ?? ""
+        className = named.hasPrefix("TF") ? String(named.dropFirst(2)) : named
         self.inputs = inputs
         self.outputs = outputs
         hasUndefinedPositions = row["padded_positions"]?.string == "undefined"

@@ -53,7 +53,7 @@ struct CausalDecoder: Sendable {
         table.embedding("wte", vocabularySize, width)
         table.embedding("wpe", positionCount, width)
         blocks(&table)
-        table.layerNorm("ln_f", width)
+        table.layerNorm("ln_f", width, hasLegacyNames: false)
         table.isBase = false
         if hasLanguageModel {
             // TensorFlow's classes have no head of their own.

@@ -36,7 +36,8 @@ struct ELECTRA: BERTRelative {
         self.body = body
         labelCount = try config.labelCount()
         decoder = head == .maskedLM ? try TiedDecoder(config, "generator_lm_head", bias: nil, stored: stored) : nil
-        summaryActivation = config.has("summary_activation") || config.json["summary_activation"] == nil
+        summaryActivation =
+            config.has("summary_activation") || config.json["summary_activation"] == nil
             ? try config.activation("summary_activation", default: "gelu") : .linear
         if head == .multipleChoice {
             let type = try config.string("summary_type", default: "first")

@@ -34,6 +34,9 @@ struct TransformerTable: Sendable {
     /// Where TensorFlow keeps what is added next, for scopes that don't follow from PyTorch's name: `cls` -> `mlm___cls`.
     var tensorFlowScopes: [String: String] = [:]
 
+    /// What stands between a list's name and an index in TensorFlow; BART and its relatives write `layers.0`.
+    var tensorFlowIndexMark = "_._"
+
     init(base: String) { self.base = base }
 
     mutating func add(_ row: TransformerParameter) { rows.append(row) }
@@ -57,11 +60,11 @@ struct TransformerTable: Sendable {
         add(row)
     }
 
-    /// Scale `weight` and offset `bias`; `gamma` and `beta` in TensorFlow and in the oldest PyTorch files.
-    mutating func layerNorm(_ name: String, _ size: Int) {
+    /// Scale `weight` and offset `bias`; `gamma` and `beta` in TensorFlow and, of models that are that old, in the oldest PyTorch files.
+    mutating func layerNorm(_ name: String, _ size: Int, hasLegacyNames: Bool = true) {
         for (leaf, old) in [("weight", "gamma"), ("bias", "beta")] {
             var row = parameter("\(name).\(leaf)", [size], tensorFlow: old, .same)
-            row.legacyNames = ["\(name).\(old)"]
+            if hasLegacyNames { row.legacyNames = ["\(name).\(old)"] }
             add(row)
         }
     }
@@ -79,7 +82,7 @@ struct TransformerTable: Sendable {
         var parts: [String] = isBase && !base.isEmpty ? [base] : []
         for part in module.split(separator: ".").map(String.init) {
             if part.allSatisfy(\.isNumber), let last = parts.last {
-                parts[parts.count - 1] = "\(last)_._\(part)"
+                parts[parts.count - 1] = "\(last)\(tensorFlowIndexMark)\(part)"
             } else {
                 parts.append(part)
             }

@@ -145,13 +145,6 @@ struct KerasBuilder {
         }
     }
 
-    init(graph: Graph, version: KerasVersion, dtype: DType, shapes: [String: [Int]]) {
-        self.graph = graph
-        self.version = version
-        self.dtype = dtype
-        self.shapes = shapes
-    }
-
     /// Shapes of what each layer is called with, by its path; nil entries are open.
     var inputShapes: [String: [[Int?]]] = [:]
     /// Comparisons that make masks, so that equal masks are one value.

@@ -136,6 +136,13 @@ struct KerasBuilder {
     /// Calls of layers and of models so far.
     private var callCount = 0
 
+    init(graph: Graph, version: KerasVersion, dtype: DType, shapes: [String: [Int]]) {
+        self.graph = graph
+        self.version = version
+        self.dtype = dtype
+        self.shapes = shapes
+    }
+
     /// Counts a call: models that call models twice, and these others twice, make of a short text more layers than memory holds.
     mutating func countCall() throws(FormatError) {
         callCount += 1

@@ -3,6 +3,11 @@ PACKAGES := libhdf5-dev libzstd-dev libxxhash-dev libdnnl-dev zlib1g-dev libssl-
 SWIFT ?= swift
 DEMO := demo-output
 INGOT := .build/release/ingot
+FUZZ_COUNT ?= 100000
+FUZZ_SEED ?= 1
+FUZZ_SECONDS ?= 60
+# Each with the folder of sound files that it starts from.
+FUZZ_PARSERS := json:fuzz/json npy:containers zip:containers graph:golden/graphs ingot:fuzz/ingot safetensors:safetensors pytorch:pytorch
 CHECKS := --explicit-target-dependency-import-check error
 # Python environments of `make fixtures` and `make interop`; made where they are missing.
 KERAS2_ENV ?= .build/keras2-env
@@ -14,7 +19,7 @@ TRANSFORMERS4_ENV ?= .build/transformers4-env
 BENCH_PEERS ?=
 BENCH_OPTIONS ?=
 
-.PHONY: bench demo test build lint format fixtures fixtures-keras fixtures-transformers interop interop-keras interop-transformers deps clean
+.PHONY: bench demo test build lint format fixtures fixtures-keras fixtures-transformers interop interop-keras interop-transformers fuzz deps clean
 
 demo: build
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
@@ -42,6 +47,17 @@ lint:
 
 format:
 	$(SWIFT) format --in-place --recursive Sources Formats Tests Package.swift
+
+# Files damaged at random and read in processes of their own, then libFuzzer on the parsers that are ours, which starts from Fixtures/fuzz.
+fuzz: deps
+	$(SWIFT) build -c release --product ingot-fuzz
+	rm -rf .build/fuzz && mkdir -p .build/fuzz
+	.build/release/ingot-fuzz --count $(FUZZ_COUNT) --seed $(FUZZ_SEED) --save .build/fuzz \
+	  Fixtures/hdf5/*.h5 Fixtures/keras2/*.h5 Fixtures/keras3/*.h5 Fixtures/keras2/*.keras Fixtures/keras3/*.keras Fixtures/fuzz/ingot/*
+	INGOT_FUZZ=1 $(SWIFT) build -c release --product ingot-fuzz-parsers --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer
+	for pair in $(FUZZ_PARSERS); do parser=$${pair%%:*}; mkdir -p .build/fuzz/$$parser; \
+	  FUZZ_PARSER=$$parser .build-fuzz/release/ingot-fuzz-parsers -max_total_time=$(FUZZ_SECONDS) -timeout=2 -rss_limit_mb=1024 -max_len=65536 \
+	    -print_final_stats=1 -artifact_prefix=.build/fuzz/$$parser- .build/fuzz/$$parser Fixtures/$${pair##*:} || exit 1; done
 
 # Debian packages that are missing, installed as root or through sudo, and named before they are.
 deps:
@@ -71,11 +87,12 @@ fixtures-keras: $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	cd Fixtures/generate && $(abspath $(KERAS2_ENV))/bin/python keras2.py && $(abspath $(KERAS2_ENV))/bin/python demo.py \
 	  && $(abspath $(KERAS2_ENV))/bin/python keras1.py && $(abspath $(KERAS2_ENV))/bin/python legacy.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python keras3.py \
+	  && $(abspath $(KERAS3_ENV))/bin/python sharded.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python hdf5_storage.py && $(abspath $(KERAS3_ENV))/bin/python containers.py \
 	  && $(abspath $(KERAS3_ENV))/bin/python invalid_hdf5.py
 
 fixtures-transformers: $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
-	cd Fixtures/generate && $(abspath $(TRANSFORMERS5_ENV))/bin/python transformers_pt.py \
+	cd Fixtures/generate && $(abspath $(TRANSFORMERS5_ENV))/bin/python transformers_pt.py && $(abspath $(TRANSFORMERS5_ENV))/bin/python pytorch_rnn.py \
 	  && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_pt.py && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_tf.py \
 	  && $(abspath $(TRANSFORMERS4_ENV))/bin/python transformers_tf_names.py \
 	  && $(abspath $(TRANSFORMERS5_ENV))/bin/python sparse_transformer.py
@@ -93,4 +110,4 @@ interop-transformers: build $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)
 	$(TRANSFORMERS5_ENV)/bin/python Fixtures/generate/transformers_interop.py $(INGOT) $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
 
 clean:
-	rm -rf .build .build-test $(DEMO)
+	rm -rf .build .build-test .build-fuzz $(DEMO)

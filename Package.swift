@@ -20,6 +20,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .target(name: "CKernels"),
+        .target(name: "CProcess"),
 
         // Bytes, text and numbers.
         .target(name: "ByteIO"),
@@ -30,7 +31,7 @@ let package = Package(
         .target(name: "ModelIR", dependencies: ["ByteIO"]),
         .target(name: "FormatKit", dependencies: ["ByteIO", "JSON", "ModelIR"]),
         .target(name: "Containers", dependencies: ["ByteIO", "ModelIR", "CZlib"]),
-        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CZlib", "CZstd"]),
+        .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CProcess", "CZlib", "CZstd"]),
 
         // Formats: one folder each.
         .target(
@@ -68,6 +69,12 @@ let package = Package(
             ]),
 
         .executableTarget(
+            name: "ingot-fuzz",
+            dependencies: [
+                "ByteIO", "ModelIR", "FormatKit", "Executor", "Conversion", "CProcess", "CZlib",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
             name: "ingot-bench",
             dependencies: [
                 "ByteIO", "JSON", "ModelIR", "Executor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -94,7 +101,7 @@ let package = Package(
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "PyTorchFormat", "TestSupport"]),
         .testTarget(
             name: "FormatContractTests",
-            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport"]),
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Conversion", "TestSupport", "ingot", "ingot-fuzz"]),
         .testTarget(
             name: "ArchitecturesTests",
             dependencies: [
@@ -113,3 +120,12 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
 )
+
+// `make fuzz`: libFuzzer brings the main function and the compiler counts what is reached, so this is no part of an ordinary build.
+if Context.environment["INGOT_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "ingot-fuzz-parsers",
+            dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "IngotFormat", "SafetensorsFormat", "PyTorchFormat"],
+            swiftSettings: [.unsafeFlags(["-parse-as-library"])]))
+}

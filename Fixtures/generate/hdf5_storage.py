@@ -38,7 +38,7 @@ def open_new(path, libver, userblock, order, setup=None):
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     if libver:
-        access.set_libver_bounds(*(h5py.h5f.LIBVER_V110 if bound == "v110" else bound for bound in libver))
+        access.set_libver_bounds(*(h5py.h5f.LIBVER_V110 if bound == "v110" else bound for bound in (V110 if libver is True else libver)))
     return h5py.File(h5py.h5f.create(str(path).encode(), h5py.h5f.ACC_TRUNC, properties, access))
 
 

@@ -173,6 +173,7 @@ def make_hdf5():
     clear_times(path)
     add(path, "hdf5", "depth-limit", "groups nested 150 deep")
 
+    make_chunk_indexes()
     raw("empty.h5", "not-hdf5", b"", "no bytes at all")
     raw("text.h5", "not-hdf5", b"this is no HDF5 file\n" * 10)
     raw("signature_only.h5", "truncated", b"\x89HDF\r\n\x1a\n")
@@ -194,6 +195,72 @@ def make_hdf5():
     raw("symbol_node_count.h5", "corrupt", data[:at + 6] + b"\xff\xff" + data[at + 8:], "65535 symbols in a node")
     at = data.index(b"GCOL")
     raw("global_heap.h5", "corrupt", data[:at] + b"XXXX" + data[at + 4:], "the global heap, where attribute strings are, has no signature")
+
+
+def make_chunk_indexes():
+    def chunked(f):
+        f.create_dataset("weights", data=np.arange(24, dtype="f4").reshape(6, 4), chunks=(2, 4))
+
+    def edited(name, rule, notes, mark, edit, latest=False, maximum=None):
+        """The dataset in chunks, and its index edited from `mark` on."""
+        path = HDF5 / f"{name}.h5"
+        with open_new(path, ("v110", "v110") if latest else None, 0, False) as f:
+            f.create_dataset("weights", data=np.arange(24, dtype="f4").reshape(6, 4), chunks=(2, 4), maxshape=maximum)
+        data = bytearray(path.read_bytes())
+        edit(data, data.index(mark))
+        path.write_bytes(data)
+        add(path, "hdf5", rule, notes)
+
+    def put(offset, form, value):
+        return lambda data, at: struct.pack_into("<" + form, data, at + offset, value)
+
+    # A version 1 B-tree of chunks: signature, type 1, level, entries, two siblings; then a key of 32 bytes and an address for each entry.
+    tree = b"TREE\x01\x00"
+    edited("chunk_address_past_end", "out-of-bounds", "the first chunk's address lies far beyond the file", tree, put(24 + 32, "Q", 1 << 40))
+    edited("chunk_size_past_end", "out-of-bounds", "the first chunk's size goes past the end of the file", tree, put(24, "I", 1 << 30))
+    edited("chunk_off_grid", "corrupt", "the first chunk begins inside another", tree, put(24 + 8, "Q", 1))
+    edited("chunk_twice", "corrupt", "the second chunk lies where the first does", tree, put(24 + 40 + 8, "Q", 0))
+    edited("chunk_too_many_entries", "out-of-bounds", "a node that says it has 65535 entries", tree, put(6, "H", 65535))
+
+    def circle(data, at):
+        data[at + 5] = 1
+        for entry in range(3):
+            struct.pack_into("<Q", data, at + 24 + 32 + 40 * entry, at)
+    edited("chunk_tree_circle", "corrupt", "a node of level 1 whose children are itself", tree, circle)
+
+    def flip(offset):
+        def edit(data, at):
+            data[at + offset] ^= 1
+        return edit
+    edited("chunk_fixed_array_checksum", "checksum-mismatch", "one bit of a fixed array's data block", b"FADB", flip(14), True)
+    edited("chunk_extensible_array_checksum", "checksum-mismatch", "one bit of an extensible array's index block", b"EAIB", flip(14), True, (None, 4))
+    edited("chunk_tree2_checksum", "checksum-mismatch", "one bit of a leaf of a version 2 B-tree", b"BTLF", flip(6), True, (None, None))
+
+    def long_array(data, at):
+        struct.pack_into("<Q", data, at + 8, 1 << 40)
+        struct.pack_into("<I", data, at + 24, lookup3(bytes(data[at:at + 24])))
+    edited("chunk_fixed_array_long", "corrupt", "a fixed array that says it has 2^40 entries, with a true checksum", b"FAHD", long_array, True)
+
+    path = HDF5 / "shared_strings.h5"
+    with h5py.File(path, "w") as f:
+        f.attrs["one"] = "x" * 60000
+        f.attrs["many"] = ["y"] * 1000
+    data = path.read_bytes()
+    large = data.index(struct.pack("<I", 60000) + data[data.index(struct.pack("<I", 60000)) + 4:][:12])
+    small = data.index(struct.pack("<I", 1), data.index(b"many\0"))
+    data = bytearray(data)
+    while data[small + 16:small + 20] != struct.pack("<I", 1):
+        small = data.index(struct.pack("<I", 1), small + 1)
+    for n in range(1000):
+        assert data[small + 16 * n:small + 16 * n + 4] == struct.pack("<I", 1), n
+        data[small + 16 * n:small + 16 * n + 16] = data[large:large + 16]
+    path.write_bytes(data)
+    add(path, "hdf5", "metadata-too-large", "1000 strings that are all the same 60,000 bytes of the heap")
+
+    # Found by ingot-fuzz; kept beside this script, since only chance made them.
+    for source in sorted((FIXTURES / "generate" / "found").glob("crash_*.h5")):
+        shutil.copy(source, HDF5 / source.name)
+        add(HDF5 / source.name, "hdf5", "parser-crash", "libhdf5 1.10.8 crashes on it")
 
 
 def clear_modification_time(path):
@@ -383,6 +450,7 @@ def make_keras_h5():
     keras_h5("weight_not_finite", "not-finite", "one NaN in a kernel: `check` reports it", base=LSTM_H5)(lambda f: f[LSTM_KERNEL].__setitem__((2, 3), np.nan))
     keras_h5("config_nan", "not-finite", "\"rate\": NaN, as Python writes it")(
         lambda f: set_config(f, f.attrs["model_config"].decode().replace('"rate": 0.3', '"rate": NaN')))
+    keras_h5("nested_twice", "too-many-nodes", "30 models, each of which calls the next one twice: 2^30 layers")(lambda f: nested_twice(f, 30))
     functional = FIXTURES / "keras2" / "keras2_functional_small.h5"
 
     def inbound(class_name, target):
@@ -400,6 +468,33 @@ def make_keras_h5():
     keras_h5("duplicate_layer_name", "duplicate-layer", "two layers of the config are called encoder", functional)(
         edit_config(lambda c: [l for l in c["config"]["layers"] if l["name"] == "side"][0].update(name="encoder")))
     keras_h5("output_missing_layer", "missing-layer", "", functional)(edit_config(lambda c: c["config"]["output_layers"][0].__setitem__(0, "nowhere")))
+
+
+def nested_twice(f, levels):
+    """Models that call a model twice, `levels` deep: 2^levels calls of the innermost layer."""
+    def model(level):
+        name, source = f"m_{level}", f"i_{level}"
+        layers = [{"class_name": "InputLayer", "name": source, "inbound_nodes": [],
+                   "config": {"batch_input_shape": [None, 4], "dtype": "float32", "sparse": False, "ragged": False, "name": source}}]
+        if level == 0:
+            inner = {"class_name": "Activation", "name": "act", "config": {"name": "act", "trainable": True, "dtype": "float32", "activation": "relu"}}
+        else:
+            inner = model(level - 1)
+        # A model counts its own making as its first call.
+        first = 0 if level == 0 else 1
+        inner["inbound_nodes"] = [[[source, 0, 0, {}]], [[inner["name"], first, 0, {}]]]
+        layers.append(inner)
+        return {"class_name": "Functional", "name": name, "config": {
+            "name": name, "trainable": True, "layers": layers, "input_layers": [[source, 0, 0]], "output_layers": [[inner["name"], first + 1, 0]]}}
+    set_config(f, json.dumps(model(levels)))
+    del f["model_weights/dense"]
+    top = [f"i_{levels}", f"m_{levels - 1}"]
+    del f["model_weights"].attrs["layer_names"]
+    f["model_weights"].attrs["layer_names"] = np.array([n.encode() for n in top])
+    for name in list(f["model_weights"]):
+        del f["model_weights"][name]
+    for name in top:
+        group(f["model_weights"], name).attrs["weight_names"] = np.zeros((0,), "f8")
 
 
 # -- .keras ------------------------------------------------------------------------------------------
@@ -442,6 +537,40 @@ def with_config(change, path=BASE_KERAS):
     return members
 
 
+def make_zip_mismatches(good):
+    path = keras_zip("zip_path_nul", "zip-path-escape", {**good, "assets/a_b.txt": b"out"}, "a name with a zero byte in it")
+    path.write_bytes(path.read_bytes().replace(b"assets/a_b.txt", b"assets/a\0b.txt"))
+
+    def local(name):
+        path = KERAS / f"{name}.keras"
+        data = bytearray(path.read_bytes())
+        return path, data, data.index(b"PK\3\4", data.index(b"config.json") - 40)
+    keras_zip("zip_size_mismatch", "zip-mismatch", good, "the local header of config.json tells another size than the central directory")
+    path, data, at = local("zip_size_mismatch")
+    struct.pack_into("<II", data, at + 18, *[n + 1 for n in struct.unpack_from("<II", data, at + 18)])
+    path.write_bytes(data)
+    keras_zip("zip_crc_mismatch", "zip-mismatch", good, "the local header of config.json tells another checksum than the central directory")
+    path, data, at = local("zip_crc_mismatch")
+    data[at + 14] ^= 1
+    path.write_bytes(data)
+
+    # The member `assets/b` lies inside the member `assets/a`.
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("assets/b", EPOCH), b"twice")
+    inner = inner.getvalue()
+    record, central = inner[:inner.index(b"PK\1\2")], inner[inner.index(b"PK\1\2"):inner.index(b"PK\5\6")]
+    path = keras_zip("zip_overlap", "zip-overlap", {**good, "assets/a": record}, "a member inside another one")
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\5\6")
+    central = bytearray(central)
+    struct.pack_into("<I", central, 42, data.index(record, data.index(b"assets/a")))
+    count, size = struct.unpack_from("<H", data, end + 10)[0], struct.unpack_from("<I", data, end + 12)[0]
+    struct.pack_into("<HHI", data, end + 8, count + 1, count + 1, size + len(central))
+    data[end:end] = central
+    path.write_bytes(data)
+
+
 def make_keras_zip():
     good = members_of()
     keras_zip("base", "", good)
@@ -460,6 +589,7 @@ def make_keras_zip():
     keras_zip("zip_path_escape", "zip-path-escape", {**good, "../escape.txt": b"out"})
     keras_zip("zip_path_absolute", "zip-path-escape", {**good, "/tmp/escape.txt": b"out"})
     keras_zip("zip_path_backslash", "zip-path-escape", {**good, "..\\escape.txt": b"out"})
+    make_zip_mismatches(good)
     items = list(good.items())
     import warnings
     with warnings.catch_warnings():

@@ -163,7 +163,7 @@ class Converter:
     def run(self, row):
         """Holds what `ingot run` computes against the row's outputs."""
         output = self.folder / "run.npz"
-        command = [self.ingot, "run", "--quiet", str(FIXTURES / row["path"]), "--inputs", str(FIXTURES / row["inputs"]), "--output", str(output)]
+        command = [self.ingot, "run", "--quiet", "--force", str(FIXTURES / row["path"]), "--inputs", str(FIXTURES / row["inputs"]), "--output", str(output)]
         result = subprocess.run(command, capture_output=True, text=True)
         name = f"run {'/'.join(row['path'].split('/')[1:])} {row['name']}"
         said = " ".join((result.stderr or result.stdout).split())[:400]

@@ -25,6 +25,6 @@ public enum HDF5Format: ModelFormat {
     }
 
     public static func write(_ checkpoint: Checkpoint, to output: OutputFile, options: WriteOptions) throws {
-        try HDF5Checkpoint.write(checkpoint, to: output)
+        try HDF5Checkpoint.write(checkpoint, to: output, options: options)
     }
 }

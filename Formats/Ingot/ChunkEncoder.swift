@@ -6,8 +6,10 @@ import Glibc
 final class ChunkEncoder {
     /// Planes shorter than this are simply tried.
     private static let probeThreshold = 16 << 10
-    private static let samplePieceSize = 4 << 10
+    private static let samplePieceSize = 2 << 10
     private static let samplePieceCount = 4
+    /// Bits a byte from which on a Huffman code saves too little to be worth its time.
+    private static let incompressibleEntropy = 7.9
     /// From this level on time matters less than size, and every plane is tried.
     private static let exhaustiveLevel = 10
     /// Bytes of the shortest frame: magic number, descriptor, content size, block header.
@@ -70,21 +72,58 @@ final class ChunkEncoder {
             target[0] = plane[0]
             return 1
         }
-        if isWorthTrying(plane), let length = compressor.compress(plane, into: target, level: level), length < plane.count { return length }
+        if let length = compress(plane, into: target), length < plane.count { return length }
         target.copyMemory(from: plane)
         return plane.count
     }
 
-    /// Compresses a sample from four places: a plane of mantissa bits costs as much time as the rest together and gives nothing.
-    private func isWorthTrying(_ plane: UnsafeRawBufferPointer) -> Bool {
-        guard plane.count > Self.smallestFrame else { return false }
-        guard plane.count > Self.probeThreshold, level < Self.exhaustiveLevel else { return true }
+    /// The way that a sample of the plane promises to be the shorter; at the highest levels both are tried.
+    private func compress(_ plane: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int? {
+        guard plane.count > Self.smallestFrame else { return nil }
+        guard level < Self.exhaustiveLevel, plane.count > Self.probeThreshold else {
+            let literals = compressor.compressLiterals(plane, into: target)
+            let matched = compressor.compress(plane, into: target, level: level)
+            guard let literals, literals < matched ?? .max else { return matched }
+            return compressor.compressLiterals(plane, into: target)
+        }
+        takeSample(of: plane)
+        let source = UnsafeRawBufferPointer(sample)
+        // Half of it for the search, which takes longer.
+        let half = UnsafeRawBufferPointer(rebasing: source[..<(source.count / 2)])
+        let matched = compressor.compress(half, into: sampleOutput, level: 1) ?? .max
+        let entropy = Self.entropy(source)
+        let literals = Double(half.count) * entropy / 8
+        if Double(matched) < literals * 0.9 { return compressor.compress(plane, into: target, level: level) }
+        return entropy < Self.incompressibleEntropy ? compressor.compressLiterals(plane, into: target) : nil
+    }
+
+    /// Bytes from four places.
+    private func takeSample(of plane: UnsafeRawBufferPointer) {
         let step = (plane.count - Self.samplePieceSize) / (Self.samplePieceCount - 1)
         for i in 0..<Self.samplePieceCount {
             UnsafeMutableRawBufferPointer(rebasing: sample[i * Self.samplePieceSize..<(i + 1) * Self.samplePieceSize])
                 .copyMemory(from: UnsafeRawBufferPointer(rebasing: plane[i * step..<i * step + Self.samplePieceSize]))
         }
-        guard let length = compressor.compress(UnsafeRawBufferPointer(sample), into: sampleOutput, level: 1) else { return false }
-        return length < sample.count - sample.count / 64
+    }
+
+    /// Bits a byte, of bytes that are drawn independently.
+    private static func entropy(_ bytes: UnsafeRawBufferPointer) -> Double {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 1_024) { counts in
+            counts.initialize(repeating: 0)
+            // Four tables, so that equal neighbours don't wait for each other.
+            for i in stride(from: 0, to: bytes.count & ~3, by: 4) {
+                counts[Int(bytes[i])] &+= 1
+                counts[256 + Int(bytes[i + 1])] &+= 1
+                counts[512 + Int(bytes[i + 2])] &+= 1
+                counts[768 + Int(bytes[i + 3])] &+= 1
+            }
+            let total = Double(bytes.count & ~3)
+            var bits = 0.0
+            for value in 0..<256 {
+                let count = Double(counts[value] + counts[256 + value] + counts[512 + value] + counts[768 + value])
+                if count > 0 { bits -= count * log2(count / total) }
+            }
+            return total > 0 ? bits / total : 0
+        }
     }
 }

@@ -8,6 +8,7 @@ public enum IngotFormat: ModelFormat {
     public static let summary = "Ingot's own: lossless compression, a checksum over every byte, the graph and a proof beside the weights"
     public static let fileExtensions = [".ingot"]
     public static let canWrite = true
+    public static let verifiesOnReading = true
 
     public static func matches(_ input: ByteRegion) -> Bool {
         guard input.count >= IngotLayout.magic.count else { return false }

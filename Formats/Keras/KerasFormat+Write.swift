@@ -21,7 +21,7 @@ extension KerasFormat {
         for name in required {
             if let document = checkpoint.document(name) { try writer.addMember(name, bytes: document.bytes) }
         }
-        try addWeights(checkpoint, to: writer, beside: output.targetPath)
+        try addWeights(checkpoint, to: writer, beside: output.targetPath, options: options)
         for document in checkpoint.documents where !required.contains(document.name) {
             try writer.addMember(document.name, bytes: document.bytes)
         }
@@ -29,9 +29,11 @@ extension KerasFormat {
     }
 
     /// libhdf5 wants a file of its own; it lies beside the target, never gets its name and is gone when this returns.
-    private static func addWeights(_ checkpoint: Checkpoint, to writer: ZipWriter, beside target: String) throws {
+    private static func addWeights(
+        _ checkpoint: Checkpoint, to writer: ZipWriter, beside target: String, options: WriteOptions
+    ) throws {
         let scratch = try OutputFile(target: "\(target).weights", replacesExisting: true)
-        try HDF5Checkpoint.write(checkpoint, to: scratch)
+        try HDF5Checkpoint.write(checkpoint, to: scratch, options: options)
         // Aligned, so that the weights can be mapped where they are.
         try writer.addMember(Member.weights, contentsOf: try ByteRegion(path: scratch.temporaryPath), alignment: 64)
         withExtendedLifetime(scratch) {}

@@ -163,6 +163,10 @@ public struct Lowered: Sendable {
     public var rewrites: [Rewrite]
     /// Lines for people: what was rewritten in the configuration, what was dropped.
     public var notes: [String]
+    /// Canonical names that change on the way, from the source's to the written model's.
+    public var renames: [String: String] = [:]
+    /// The source as the target's convention can express it, where that returns something else: what a proof compares.
+    public var subject: (any Model)?
 
     public init(checkpoint: Checkpoint, rewrites: [Rewrite] = [], notes: [String] = []) {
         self.checkpoint = checkpoint

@@ -6,9 +6,11 @@
 #if H5_VERSION_GE(1, 13, 0)
 #include <H5FDdevelop.h>
 #endif
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { CH_PAGE_SIZE = 4096 };
 
@@ -22,6 +24,8 @@ typedef struct {
   ch_page *slots;
   size_t capacity, count;  // capacity is a power of two or 0
   uint64_t byte_count;     // of the file, once it is closed
+  int descriptor;          // where whole pages of elements go at once; -1 keeps them too
+  int error;               // errno of the first of these writes that failed
 } ch_memory;
 
 static inline void ch_memory_free(ch_memory *memory) {
@@ -39,7 +43,8 @@ static inline ch_page *ch_memory_slot(const ch_memory *memory, uint64_t number) 
 // The bytes of a page, made of zeros if it is new; NULL without memory.
 static inline unsigned char *ch_memory_page(ch_memory *memory, uint64_t number) {
   if (2 * (memory->count + 1) > memory->capacity) {
-    ch_memory grown = {.capacity = memory->capacity ? 2 * memory->capacity : 64, .count = memory->count, .byte_count = memory->byte_count};
+    ch_memory grown = *memory;
+    grown.capacity = memory->capacity ? 2 * memory->capacity : 64;
     grown.slots = calloc(grown.capacity, sizeof *grown.slots);
     if (!grown.slots) return NULL;
     for (size_t i = 0; i < memory->capacity; i++)
@@ -110,18 +115,44 @@ static inline herr_t ch_memory_read(H5FD_t *base, H5FD_mem_t type, hid_t transfe
     size_t start = (size_t)(address % CH_PAGE_SIZE), n = CH_PAGE_SIZE - start < count ? CH_PAGE_SIZE - start : count;
     const ch_page *page = memory->capacity ? ch_memory_slot(memory, address / CH_PAGE_SIZE) : NULL;
     if (page && page->bytes) memcpy(to, page->bytes + start, n);
-    else memset(to, 0, n);
+    else if (memory->descriptor < 0 || pread(memory->descriptor, to, n, (off_t)address) != (ssize_t)n) memset(to, 0, n);
     address += n, to += n, count -= n;
   }
   return 0;
 }
 
+// Whole pages of elements, which no structure can share, to the file. The library never hears of a failure, since it crashes on one.
+static inline void ch_memory_stream(ch_memory *memory, haddr_t address, size_t count, const unsigned char *bytes) {
+  while (count > 0 && !memory->error) {
+    ssize_t n = pwrite(memory->descriptor, bytes, count, (off_t)address);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      memory->error = n < 0 ? errno : EIO;
+      return;
+    }
+    address += (haddr_t)n, bytes += n, count -= (size_t)n;
+  }
+}
+
 static inline herr_t ch_memory_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t count, const void *buffer) {
-  (void)type, (void)transfer;
+  (void)transfer;
   ch_memory_file *file = (ch_memory_file *)base;
   const unsigned char *from = buffer;
   while (count > 0) {
     size_t start = (size_t)(address % CH_PAGE_SIZE), n = CH_PAGE_SIZE - start < count ? CH_PAGE_SIZE - start : count;
+    if (type == H5FD_MEM_DRAW && file->memory->descriptor >= 0 && start == 0 && count >= CH_PAGE_SIZE) {
+      // As many as follow each other and are not kept.
+      size_t run = 0;
+      while (count - run >= CH_PAGE_SIZE &&
+             !(file->memory->capacity && ch_memory_slot(file->memory, (address + run) / CH_PAGE_SIZE)->bytes))
+        run += CH_PAGE_SIZE;
+      if (run > 0) {
+        ch_memory_stream(file->memory, address, run, from);
+        address += run, from += run, count -= run;
+        if (file->end_of_file < address) file->end_of_file = address;
+        continue;
+      }
+    }
     unsigned char *page = ch_memory_page(file->memory, address / CH_PAGE_SIZE);
     if (!page) return -1;
     memcpy(page + start, from, n);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "memory_file.h"
-#include "process.h"
 
 // --- Library -------------------------------------------------------------------------------------------------------------------------
 
@@ -109,30 +108,51 @@ static inline hid_t ch_open_image(ch_image *image) {
 
 // --- Writing: no times, the oldest structures, early allocation -------------------------------------------------------------------------
 
+// Lets an object's attributes be of any size: out of its header into a heap of their own, which only the structures of 1.8 and later have.
+static inline herr_t ch_allow_large_attributes(hid_t creation, int is_allowed) {
+  return is_allowed ? H5Pset_attr_phase_change(creation, 0, 0) : 0;
+}
+
 // A new file in `memory`, which must outlive it. `driver` is what ch_memory_driver gave.
-static inline hid_t ch_create_file(hid_t driver, ch_memory *memory) {
+static inline hid_t ch_create_file(hid_t driver, ch_memory *memory, int has_large_attributes) {
   hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
   if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
-      H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST) >= 0 && H5Pset_driver(access, driver, &memory) >= 0)
+      ch_allow_large_attributes(creation, has_large_attributes) >= 0 &&
+      H5Pset_libver_bounds(access, has_large_attributes ? H5F_LIBVER_V18 : H5F_LIBVER_EARLIEST, H5F_LIBVER_V110) >= 0 && H5Pset_driver(access, driver, &memory) >= 0)
     file = H5Fcreate("memory", H5F_ACC_TRUNC, creation, access);
   ch_close_list(creation);
   ch_close_list(access);
   return file;
 }
 
-static inline hid_t ch_create_group(hid_t file, const char *path) {
+static inline hid_t ch_create_group(hid_t file, const char *path, int has_large_attributes) {
   hid_t creation = H5Pcreate(H5P_GROUP_CREATE), group = -1;
   if (creation < 0) return -1;
-  if (H5Pset_obj_track_times(creation, 0) >= 0) group = H5Gcreate2(file, path, H5P_DEFAULT, creation, H5P_DEFAULT);
+  if (H5Pset_obj_track_times(creation, 0) >= 0 && ch_allow_large_attributes(creation, has_large_attributes) >= 0)
+    group = H5Gcreate2(file, path, H5P_DEFAULT, creation, H5P_DEFAULT);
   ch_close_list(creation);
   return group;
 }
 
-static inline hid_t ch_create_dataset(hid_t file, const char *path, hid_t type, hid_t space) {
+static inline hid_t ch_create_dataset(hid_t file, const char *path, hid_t type, hid_t space, int has_large_attributes) {
   hid_t creation = H5Pcreate(H5P_DATASET_CREATE), dataset = -1;
   if (creation < 0) return -1;
   if (H5Pset_obj_track_times(creation, 0) >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
+      ch_allow_large_attributes(creation, has_large_attributes) >= 0 &&
       H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0)
+    dataset = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  ch_close_list(creation);
+  return dataset;
+}
+
+// In chunks, shuffled and deflated; `chunk` has `rank` sizes.
+static inline hid_t ch_create_chunked_dataset(hid_t file, const char *path, hid_t type, hid_t space, int rank, const hsize_t *chunk, unsigned level,
+                                              int has_large_attributes) {
+  hid_t creation = H5Pcreate(H5P_DATASET_CREATE), dataset = -1;
+  if (creation < 0) return -1;
+  if (H5Pset_obj_track_times(creation, 0) >= 0 && H5Pset_chunk(creation, rank, chunk) >= 0 &&
+      ch_allow_large_attributes(creation, has_large_attributes) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 &&
+      H5Pset_shuffle(creation) >= 0 && H5Pset_deflate(creation, level) >= 0)
     dataset = H5Dcreate2(file, path, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   ch_close_list(creation);
   return dataset;

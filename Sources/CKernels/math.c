@@ -14,6 +14,7 @@
 #define CK_KEYS 2
 #include "math.inc"
 #include "attention.inc"
+#include "lsh.inc"
 #include "recurrence.inc"
 #undef CK_SUFFIX
 #undef CK_ROWS
@@ -28,6 +29,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi2"), min_vector_width(256))), apply_to = function)
 #include "math.inc"
 #include "attention.inc"
+#include "lsh.inc"
 #include "recurrence.inc"
 #pragma clang attribute pop
 #undef CK_SUFFIX
@@ -42,6 +44,7 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"), min_vector_width(512))), apply_to = function)
 #include "math.inc"
 #include "attention.inc"
+#include "lsh.inc"
 #include "recurrence.inc"
 #pragma clang attribute pop
 #undef CK_SUFFIX
@@ -84,4 +87,10 @@ int ck_math_level(int level) {
 size_t ck_attention_space(size_t size, size_t value_size, size_t tile, size_t longest) {
     size_t block = (size + value_size + tile + 8) * 32;
     return block > longest + 32 ? block : longest + 32;
+}
+
+size_t ck_lsh_space(size_t size, size_t value_size, size_t columns) {
+    // A block of 32 queries with a tile of 128 keys; before them, the products with the rotations.
+    size_t block = (size + value_size + 128) * 32;
+    return block > columns ? block : columns;
 }

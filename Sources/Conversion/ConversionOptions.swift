@@ -24,6 +24,8 @@ public struct ConversionOptions: Sendable {
     /// nil: kept within a dialect and to .ingot, dropped across dialects.
     public var optimizer: OptimizerPolicy?
     public var level: Int?
+    /// Asks formats that compress only on demand (HDF5) to do so.
+    public var compresses = false
     /// Bytes of the largest weights file of a directory; what is larger is cut into several with an index.
     public var maxShardByteCount: UInt64
     public var threadCount: Int
@@ -31,12 +33,14 @@ public struct ConversionOptions: Sendable {
     public var replacesExisting: Bool
     public var isStrict: Bool
     public var configuration: String?
+    /// What bare weights leave open, settled.
+    public var choices: [String: String]
     public var verification: VerificationOptions
 
     public init(
         to: OutputKind? = nil, naming: Naming = .standard, dtype: DType? = nil, optimizer: OptimizerPolicy? = nil, level: Int? = nil,
         maxShardByteCount: UInt64 = 5_000_000_000, threadCount: Int = ExecutionOptions.processorCount, verifies: Bool = true,
-        replacesExisting: Bool = false, isStrict: Bool = false, configuration: String? = nil,
+        replacesExisting: Bool = false, isStrict: Bool = false, configuration: String? = nil, choices: [String: String] = [:],
         verification: VerificationOptions = VerificationOptions()
     ) {
         self.to = to
@@ -50,6 +54,7 @@ public struct ConversionOptions: Sendable {
         self.replacesExisting = replacesExisting
         self.isStrict = isStrict
         self.configuration = configuration
+        self.choices = choices
         self.verification = verification
     }
 }

@@ -8,7 +8,8 @@ import ModelIR
 /// Converts a model: no proof, no output.
 public func convert(_ path: String, to outputPath: String, options: ConversionOptions = ConversionOptions()) throws -> ConversionReport {
     let place = try OutputPlace(outputPath, to: options.to)
-    let source = try ModelFile.open(path, configuration: options.configuration)
+    let source = try ModelFile.open(path, configuration: options.configuration, choices: options.choices)
+    try source.checkBeforeReading()
     if options.isStrict, let model = source.model, !model.report.unknownKeys.isEmpty {
         throw UnsupportedError("configuration keys that Ingot doesn't know (--strict)", items: model.report.unknownKeys)
     }
@@ -55,6 +56,9 @@ private struct OutputContent {
             throw UnsupportedError("the optimizer's state can't be kept across Keras generations; drop it with --optimizer drop")
         }
         if let dtype = options.dtype { try lowered.round(to: dtype, parametersOf: source) }
+        if place.kind == .tensorFlow, let entry = lowered.checkpoint.tensors.first(where: { $0.tensor.dtype == .bf16 }) {
+            throw UnsupportedError("TensorFlow's classes can't read bf16 from HDF5 (\(entry.name)); add --dtype f32")
+        }
         sidecars.add(to: &lowered.checkpoint, notes: &notes)
         if place.kind == .ingot {
             fingerprint = try source.fingerprint()
@@ -63,8 +67,12 @@ private struct OutputContent {
             settleDocuments()
         }
         if let format = Registry.format(named: place.kind.formatName) {
+            // In a directory, documents are files of their own.
+            let documents = place.isDirectory ? lowered.checkpoint.documents : []
+            if place.isDirectory { lowered.checkpoint.documents = [] }
             let fitted = format.fitted(lowered.checkpoint)
             lowered.checkpoint = fitted.checkpoint
+            lowered.checkpoint.documents += documents
             lowered.notes += fitted.notes
         }
         notes = lowered.notes + notes

@@ -5,7 +5,9 @@ import JSON
 
 extension ModelFile {
     /// Endings of weights, by preference among several in a directory.
-    private static let preference = [".safetensors", ".bin", ".pt", ".pth", ".ckpt", "tf_model.h5", ".keras", ".h5", ".hdf5", ".ingot"]
+    private static let preference = [
+        ".safetensors", ".bin", ".pt", ".pth", ".ckpt", "tf_model.h5", ".keras", ".weights.json", ".h5", ".hdf5", ".ingot",
+    ]
 
     /// What trainers leave beside weights under the same endings.
     private static let otherFiles = ["training_args.", "optimizer.", "scheduler.", "scaler.", "rng_state", "random_states"]
@@ -17,8 +19,8 @@ extension ModelFile {
         var found: [(rank: Int, order: Int, name: String)] = []
         var shards: [ShardName] = []
         for name in try directoryEntries(directory) where !name.hasPrefix(".") {
-            let isIndex = ShardIndex.isIndex(name)
-            let weights = isIndex ? String(name.dropLast(ShardIndex.suffix.count)) : name
+            let isIndex = ShardIndex.isIndex(name) || KerasShards.isIndex(name)
+            let weights = ShardIndex.isIndex(name) ? String(name.dropLast(ShardIndex.suffix.count)) : name
             guard let rank = preference.firstIndex(where: { weights.hasSuffix($0) }), !otherFiles.contains(where: { name.hasPrefix($0) })
             else {
                 continue
@@ -79,7 +81,7 @@ extension ModelFile {
         else { return nil }
         let (directory, name) = splitPath(file)
         var candidates: [String] = []
-        for suffix in [".weights.h5", ".h5", ".hdf5", ".ingot"] where name.hasSuffix(suffix) {
+        for suffix in [".weights.h5", ".weights.json", ".h5", ".hdf5", ".ingot"] where name.hasSuffix(suffix) {
             candidates.append("\(directory)/\(name.dropLast(suffix.count)).json")
         }
         let weights = ShardIndex.isIndex(name) ? String(name.dropLast(ShardIndex.suffix.count)) : name

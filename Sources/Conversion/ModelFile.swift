@@ -22,6 +22,8 @@ public struct ModelFile: Sendable {
     public let model: (any Model)?
     /// Lines for people: what was found beside, what was taken.
     public let notes: [String]
+    /// Why no configuration follows from bare weights.
+    let inferenceObstacle: UnsupportedError?
 
     public var format: any ModelFormat.Type { parts[0].format }
     /// Size of all its files with weights, in bytes.
@@ -31,8 +33,11 @@ public struct ModelFile: Sendable {
     /// - Parameters:
     ///   - path: the MODEL of the command line.
     ///   - configuration: a configuration for weights that carry none; otherwise one that lies beside them is taken, as `configurationBeside` says.
+    ///   - choices: what the user settles of bare weights, by key or by layer and key (`KerasArchitecture.inferredConfiguration`).
     /// - Throws: `FileError` (input), `FormatError` with the path of the file that is broken, `UnsupportedError`.
-    public static func open(_ path: String, configuration: String? = nil, limits: Limits = Limits()) throws -> ModelFile {
+    public static func open(_ path: String, configuration: String? = nil, choices: [String: String] = [:], limits: Limits = Limits()) throws
+        -> ModelFile
+    {
         var notes: [String] = []
         var file = path
         var status = stat()
@@ -47,18 +52,44 @@ public struct ModelFile: Sendable {
                 checkpoint.documents.append(Checkpoint.Document(name: "config.json", bytes: try ByteRegion(path: beside).bytes()))
                 notes.append("configuration: \(beside)")
             }
-            return ModelFile(path: file, parts: parts, checkpoint: checkpoint, model: try lift(checkpoint), notes: notes)
+            var model = try lift(checkpoint)
+            var obstacle: UnsupportedError?
+            if model == nil {
+                do {
+                    (model, checkpoint) = try inferred(checkpoint, choices: choices)
+                } catch let error as UnsupportedError {
+                    obstacle = error
+                }
+            } else if !choices.isEmpty {
+                notes.append("--assume has no effect: the file has a configuration")
+            }
+            return ModelFile(
+                path: file, parts: parts, checkpoint: checkpoint, model: model, notes: notes, inferenceObstacle: obstacle)
         } catch let error as FormatError {
             throw error.inFile(file)
         }
     }
 
-    init(path: String, parts: [Part], checkpoint: Checkpoint, model: (any Model)?, notes: [String]) {
+    init(
+        path: String, parts: [Part], checkpoint: Checkpoint, model: (any Model)?, notes: [String],
+        inferenceObstacle: UnsupportedError? = nil
+    ) {
         self.path = path
         self.parts = parts
         self.checkpoint = checkpoint
         self.model = model
         self.notes = notes
+        self.inferenceObstacle = inferenceObstacle
+    }
+
+    /// A model of bare weights, with the configuration that follows from them among the documents.
+    private static func inferred(_ checkpoint: Checkpoint, choices: [String: String]) throws -> ((any Model)?, Checkpoint) {
+        guard checkpoint.document("config.json") == nil,
+            let configuration = try KerasArchitecture.inferredConfiguration(for: checkpoint, choices: choices)
+        else { return (nil, checkpoint) }
+        var complete = checkpoint
+        complete.documents.append(Checkpoint.Document(name: "config.json", bytes: configuration))
+        return (try lift(complete), complete)
     }
 
     /// What is in a file, or in the shards of an index, as one checkpoint.
@@ -66,6 +97,10 @@ public struct ModelFile: Sendable {
         if ShardIndex.isIndex(splitPath(file).name) {
             let index = try ShardIndex(path: file, limits: limits)
             return try index.open(limits: limits, notes: &notes)
+        }
+        if KerasShards.isIndex(file) {
+            let shards = try KerasShards(index: file, limits: limits)
+            return (shards.parts, shards.checkpoint)
         }
         if let shard = ShardName(splitPath(file).name) {
             notes.append("one of \(shard.count) shards; their index, \(shard.indexName), opens them all")
@@ -103,6 +138,11 @@ public struct ModelFile: Sendable {
         return lines
     }
 
+    /// Verifies the checksums that reading the tensors does not, before the numbers are used.
+    public func checkBeforeReading() throws {
+        if parts.contains(where: { !$0.format.verifiesOnReading }) { try checkStorage() }
+    }
+
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
         if let model { return model }
@@ -112,8 +152,12 @@ public struct ModelFile: Sendable {
 
     /// For weights that some architecture would recognise if their configuration were there.
     var missingConfigurationHint: String? {
-        guard checkpoint.attributes.strings("layer_names") != nil || checkpoint.group("layers") != nil else { return nil }
-        return "these are Keras weights without a configuration: give it by --config FILE, as config.json beside them in a directory, "
+        guard checkpoint.document("config.json") == nil,
+            checkpoint.attributes.strings("layer_names") != nil || checkpoint.group("layers") != nil
+        else { return nil }
+        let reason = inferenceObstacle.map { "\($0.description); " } ?? ""
+        return reason
+            + "these are Keras weights without a configuration: give it by --config FILE, as config.json beside them in a directory, "
             + "or under the weights' name with .json"
     }
 }

@@ -107,7 +107,7 @@ private func writer(of kind: OutputKind) throws -> any ModelFormat.Type {
 }
 
 private func writeOptions(_ options: ConversionOptions) -> WriteOptions {
-    WriteOptions(level: options.level, threadCount: options.threadCount)
+    WriteOptions(level: options.level, threadCount: options.threadCount, compresses: options.compresses)
 }
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }

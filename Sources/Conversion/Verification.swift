@@ -115,23 +115,29 @@ extension Verification {
         // What b ought to be: a itself, or a lowered to b's convention.
         var expected = a
         var rewrites: [Rewrite] = []
+        var renames: [String: String] = [:]
+        var subject = a
         if let lowered = try a.lowered(toConventionOf: b) {
             rewrites = lowered.rewrites
+            renames = lowered.renames
+            subject = lowered.subject ?? a
             expected = try ModelFile.lift(lowered.checkpoint) ?? a
         }
         result.rewrites = rewrites.map(\.description)
         if let rounding { result.rewrites.append("all floats rounded to \(rounding.rawValue), to nearest even") }
-        try result.compareParameters(a, b, rewrites: rewrites, rounding: rounding)
+        try result.compareParameters(a, b, rewrites: rewrites, renames: renames, rounding: rounding)
         try result.compareConfiguration(expected, b)
-        try result.compareForwardPass(a, b, rounding: rounding, options: options, isRewritten: !rewrites.isEmpty)
+        try result.compareForwardPass(subject, b, rounding: rounding, options: options, isRewritten: !rewrites.isEmpty)
         return result
     }
 
-    private mutating func compareParameters(_ a: any Model, _ b: any Model, rewrites: [Rewrite], rounding: DType?) throws {
+    private mutating func compareParameters(
+        _ a: any Model, _ b: any Model, rewrites: [Rewrite], renames: [String: String], rounding: DType?
+    ) throws {
         let changes = Dictionary(rewrites.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         let theirs = Dictionary(b.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         for parameter in a.parameters {
-            guard let other = theirs[parameter.name] else {
+            guard let other = theirs[renames[parameter.name] ?? parameter.name] else {
                 differences.append(ParameterDifference(name: parameter.name, message: "is missing from the second model"))
                 continue
             }
@@ -146,7 +152,7 @@ extension Verification {
                 equalCount += 1
             }
         }
-        let mine = Set(a.parameters.map(\.name))
+        let mine = Set(a.parameters.map { renames[$0.name] ?? $0.name })
         for parameter in b.parameters where !mine.contains(parameter.name) {
             differences.append(ParameterDifference(name: parameter.name, message: "is missing from the first model"))
         }
@@ -181,9 +187,17 @@ extension Verification {
         }
         let execution = try options.execution(of: graphs.0, inputs: inputs)
         let first = try Executor.run(graphs.0, parameters: parameters, inputs: inputs, options: execution, capturing: .layerOutputs)
+        // Another convention may call the inputs otherwise.
+        var others = inputs
+        for (mine, other) in zip(graphs.0.inputs, graphs.1.inputs) where mine.name != other.name && inputs[other.name] == nil {
+            others[mine.name] = nil
+            others[other.name] = inputs[mine.name]
+        }
         let second = try Executor.run(
-            graphs.1, parameters: parameterTensors(b), inputs: inputs, options: execution, capturing: .layerOutputs)
-        for (x, y, isOutput) in zip(first.captured, second.captured).map({ ($0, $1, false) })
+            graphs.1, parameters: parameterTensors(b), inputs: others, options: execution, capturing: .layerOutputs)
+        // Layers that only one side has leave no pairs.
+        let pairs = first.captured.count == second.captured.count ? Array(zip(first.captured, second.captured)) : []
+        for (x, y, isOutput) in pairs.map({ ($0, $1, false) })
             + zip(first.outputs, second.outputs).map({ ($0, $1, true) })
         {
             var comparison = try compare(y.tensor, x.tensor, tolerance: options.tolerance)

@@ -22,6 +22,9 @@ public struct ExecutionOptions: Hashable, Sendable {
     public var threadCount: Int
     /// Bytes of buffers and parameters that a plan may come to; the planner refuses more before anything is allocated.
     public var maxMemory: UInt64
+    /// Floating-point operations that a pass may come to. The default takes a processor many hours: no model asks for it, only a damaged or
+    /// hostile configuration.
+    public var maxOperations = 1e16
     /// Whether the plan will run many times: then weights are packed once when it is prepared, which costs more than one pass gains.
     public var isRepeated: Bool
     public var precision: Precision

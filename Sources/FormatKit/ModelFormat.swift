@@ -23,6 +23,9 @@ public protocol ModelFormat: Sendable {
     /// Writes the whole file, deterministically: equal checkpoints give equal bytes, at any thread count.
     static func write(_ checkpoint: Checkpoint, to output: OutputFile, options: WriteOptions) throws
 
+    /// Whether reading a tensor holds its bytes against the format's checksums, so that `check` beforehand would do the work twice.
+    static var verifiesOnReading: Bool { get }
+
     /// Verifies what only this format knows (checksums, digests), reading every byte.
     /// - Returns: one line for each kind of thing that was verified.
     static func check(_ input: ByteRegion, limits: Limits) throws -> [String]
@@ -31,15 +34,19 @@ public protocol ModelFormat: Sendable {
 extension ModelFormat {
     public static func fitted(_ checkpoint: Checkpoint) -> (checkpoint: Checkpoint, notes: [String]) { (checkpoint, []) }
     public static func check(_ input: ByteRegion, limits: Limits) throws -> [String] { [] }
+    public static var verifiesOnReading: Bool { false }
 }
 
 public struct WriteOptions: Hashable, Sendable {
     /// Compression level of formats that compress; nil is the format's default, 0 is none.
     public var level: Int?
     public var threadCount: Int
+    /// Whether formats that compress only when they are asked to do so.
+    public var compresses: Bool
 
-    public init(level: Int? = nil, threadCount: Int = 1) {
+    public init(level: Int? = nil, threadCount: Int = 1, compresses: Bool = false) {
         self.level = level
         self.threadCount = threadCount
+        self.compresses = compresses
     }
 }

@@ -5,9 +5,6 @@ import ModelIR
 
 /// Types, shapes and attributes on the way to libhdf5; inside `HDF5Library.with` only. Values were checked by `HDF5WritePlan`.
 enum HDF5AttributeWriter {
-    /// Attributes up to here always fit into an object header message of 64 KiB; from there on it depends on what surrounds the value.
-    static let safeByteCount = 60_000
-
     /// The type of a dataset: opaque bytes where h5py has no name for the dtype.
     static func datasetType(_ dtype: DType) -> hid_t {
         dtype.opaqueTag == nil ? numberType(dtype) : ch_opaque_type(dtype.size)
@@ -33,16 +30,14 @@ enum HDF5AttributeWriter {
         return try HDF5Handle(H5Screate_simple(Int32(shape.count), shape.map { hsize_t($0) }, nil), "make the shape \(shape)")
     }
 
-    /// - Throws: `UnsupportedError` if the attribute does not fit into an object header.
     static func write(_ attribute: Attribute, on object: hid_t, path: String) throws {
         let shown = "attribute \(attribute.name) of \(path)"
         let type = try HDF5Handle(type(of: attribute.value), "make a type for \(shown)")
         let space =
             if let shape = attribute.value.shape { try space(shape) } else { try HDF5Handle(H5Screate(H5S_NULL), "make a null shape") }
         let isASCII = attribute.name.utf8.allSatisfy { $0 < 0x80 }
-        let id = ch_create_attribute(object, attribute.name, type.id, space.id, isASCII ? 0 : 1)
-        guard id >= 0 || attribute.value.headerByteCount <= safeByteCount else { throw tooLarge([shown]) }
-        let handle = try HDF5Handle(id, "create \(shown)")
+        let handle = try HDF5Handle(
+            ch_create_attribute(object, attribute.name, type.id, space.id, isASCII ? 0 : 1), "create \(shown)")
         switch attribute.value {
         case .null: break
         case .numbers(let numbers):
@@ -50,10 +45,6 @@ enum HDF5AttributeWriter {
         case .strings(let strings):
             if !strings.values.isEmpty { try write(strings, to: handle, type: type, shown: shown) }
         }
-    }
-
-    static func tooLarge(_ items: [String]) -> UnsupportedError {
-        UnsupportedError("an HDF5 attribute holds less than 64 KiB (a longer list is written as name0, name1, ...)", items: items)
     }
 
     private static func type(of value: AttributeValue) -> hid_t {

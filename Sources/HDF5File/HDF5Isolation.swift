@@ -1,5 +1,5 @@
 import ByteIO
-import CHDF5
+import CProcess
 import Glibc
 import Synchronization
 
@@ -51,7 +51,7 @@ public enum HDF5Isolation {
     /// The index of a file, made in another process if there can be one.
     static func index(of region: ByteRegion, limits: Limits) throws -> HDF5Index {
         let budget = IndexBudget(region: region)
-        if ch_thread_count() == 1 { return try forked(region, budget: budget, limits: limits) }
+        if cp_thread_count() == 1 { return try forked(region, budget: budget, limits: limits) }
         if let reply = try IndexClient.shared.reply(for: region, budget: budget, limits: limits) {
             return try index(in: reply)
         }
@@ -61,7 +61,7 @@ public enum HDF5Isolation {
     private static func forked(_ region: ByteRegion, budget: IndexBudget, limits: Limits) throws -> HDF5Index {
         var pipe = Pipe()
         try pipe.open()
-        let child = ch_fork()
+        let child = cp_fork()
         guard child >= 0 else {
             pipe.close()
             throw FileError.last(.input, path: region.path, doing: "can't start a process to parse it")
@@ -108,7 +108,7 @@ struct Pipe {
 
     mutating func open() throws {
         var ends: [Int32] = [-1, -1]
-        guard ch_pipe(&ends) == 0 else { throw FileError.last(.input, path: "pipe", doing: "can't open") }
+        guard cp_pipe(&ends) == 0 else { throw FileError.last(.input, path: "pipe", doing: "can't open") }
         (reading, writing) = (ends[0], ends[1])
     }
 

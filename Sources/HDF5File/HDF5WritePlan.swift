@@ -11,6 +11,8 @@ struct HDF5WritePlan {
     /// Further names of datasets.
     var links: [(name: String, target: String)] = []
 
+    /// Attributes up to here always fit into an object header message of 64 KiB; from there on it depends on what surrounds the value.
+    private static let headerByteCount = 60_000
     /// HDF5's own limit.
     private static let maximumRank = 32
 
@@ -18,7 +20,8 @@ struct HDF5WritePlan {
     private var groupPaths: Set<String> = []
     private var listedPaths: Set<String> = []
     private var obstacles: [String] = []
-    private var tooLarge: [String] = []
+    /// Whether some attribute does not fit into an object header of 64 KiB, so that the file needs the structures of HDF5 1.8.
+    private(set) var hasLargeAttributes = false
 
     /// - Throws: `UnsupportedError` with everything that HDF5 can't hold.
     init(_ checkpoint: Checkpoint) throws {
@@ -33,7 +36,6 @@ struct HDF5WritePlan {
         for group in groups { checkAttributes(group.attributes, path: "/" + group.path) }
         for entry in datasets { checkAttributes(entry.attributes, path: "/" + entry.name) }
         guard obstacles.isEmpty else { throw UnsupportedError("HDF5 can't hold these", items: obstacles) }
-        guard tooLarge.isEmpty else { throw HDF5AttributeWriter.tooLarge(tooLarge) }
     }
 
     private mutating func addGroup(_ path: String, attributes: [Attribute]) {
@@ -120,7 +122,7 @@ struct HDF5WritePlan {
             if !names.insert(attribute.name).inserted { obstacles.append("two of \(shown)") }
             if attribute.name.isEmpty || attribute.name.utf8.contains(0) { obstacles.append("the name of \(shown)") }
             if let problem = attribute.value.problem { obstacles.append("\(shown): \(problem)") }
-            if attribute.value.headerByteCount >= 1 << 16 { tooLarge.append(shown) }
+            if attribute.value.headerByteCount > Self.headerByteCount { hasLargeAttributes = true }
         }
     }
 }

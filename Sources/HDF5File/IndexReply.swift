@@ -1,5 +1,5 @@
 import ByteIO
-import CHDF5
+import CProcess
 import Glibc
 
 /// What the process that parses sends back: an index, or why there is none.
@@ -96,7 +96,7 @@ struct IndexBudget {
 enum IndexWorker {
     /// - Parameter reply: descriptor of the pipe to the parent.
     static func run(region: () throws -> ByteRegion, budget: IndexBudget, limits: Limits, reply: Int32) -> Never {
-        guard ch_confine(budget.memoryByteCount, budget.processorSeconds, budget.wallSeconds) == 0 else { _exit(EX_OSERR) }
+        guard cp_confine(budget.memoryByteCount, budget.processorSeconds, budget.wallSeconds) == 0 else { _exit(EX_OSERR) }
         guard let region = try? region() else { _exit(EX_OSERR) }
         let bytes = IndexReply(parsing: region, limits: limits).encoded
         var done = 0

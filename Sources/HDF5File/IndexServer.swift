@@ -1,5 +1,5 @@
 import ByteIO
-import CHDF5
+import CProcess
 import Glibc
 import Synchronization
 
@@ -78,7 +78,7 @@ enum IndexServer {
         var buffer = [UInt8](repeating: 0, count: IndexRequest.byteCountLimit)
         while true {
             var (file, reply): (Int32, Int32) = (-1, -1)
-            let received = ch_receive_request(socket, &buffer, buffer.count, &file, &reply)
+            let received = cp_receive_request(socket, &buffer, buffer.count, &file, &reply)
             if received < 0 && errno == EINTR { continue }
             guard received > 0 else { _exit(0) }
             if let request = try? IndexRequest(decoding: Array(buffer[..<received])) {
@@ -90,7 +90,7 @@ enum IndexServer {
     }
 
     private static func answer(_ request: IndexRequest, file: Int32, reply: Int32, socket: Int32) {
-        let child = ch_fork()
+        let child = cp_fork()
         if child == 0 {
             close(socket)
             guard let store = try? ByteStore(descriptor: file, path: "file"),
@@ -135,7 +135,7 @@ final class IndexClient: Sendable {
                 var pipe = Pipe()
                 try pipe.open()
                 defer { pipe.close() }
-                let isSent = message.withUnsafeBytes { ch_send_request(current.socket, $0.baseAddress, $0.count, file, pipe.writing) == 0 }
+                let isSent = message.withUnsafeBytes { cp_send_request(current.socket, $0.baseAddress, $0.count, file, pipe.writing) == 0 }
                 pipe.closeWriting()
                 let bytes = isSent ? pipe.readAll(limit: budget.replyByteCount, seconds: budget.wallSeconds + 5) : []
                 if let bytes, let outcome = IndexTrailer.split(bytes) { return outcome }
@@ -149,7 +149,7 @@ final class IndexClient: Sendable {
 
     /// Bytes that lie in no file, in one that has no name.
     private static func memoryFile(_ region: ByteRegion, _ descriptor: inout Int32) -> Int32? {
-        descriptor = ch_memory_descriptor()
+        descriptor = cp_memory_descriptor()
         guard descriptor >= 0 else { return nil }
         let isWritten = region.withBytes { bytes in
             var done = 0

@@ -271,6 +271,7 @@ extension Op {
             case .recurrence(let recurrence): recurrence.name
             case .attention: "attention"
             case .longformerAttention: "longformer_attention"
+            case .lshAttention: "lsh_attention"
             }
         }
     }

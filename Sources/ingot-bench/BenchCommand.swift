@@ -3,6 +3,7 @@ import ByteIO
 import Executor
 import Glibc
 import JSON
+import ModelIR
 
 /// `ingot-bench`: how long work takes here.
 @main
@@ -77,7 +78,7 @@ struct CompareCommand: ParsableCommand {
             }
         }
         var times = [[Double]](repeating: [], count: peers.count + 1)
-        var output: [Float] = []
+        var output: Tensor?
         for repetition in 0...repetitions {
             let start = milliseconds()
             output = try prepared.run()
@@ -92,7 +93,8 @@ struct CompareCommand: ParsableCommand {
         for (i, peer) in peers.enumerated() {
             let other = try peer.output()
             results.append(
-                Row.PeerResult(name: peer.name, times: times[i + 1].sorted(), difference: Row.difference(output, other)))
+                Row.PeerResult(name: peer.name, times: times[i + 1].sorted(), difference: Row.difference(try output?.floats() ?? [], other))
+            )
         }
         return Row(
             workload: workload.name, times: times[0].sorted(), operations: prepared.operations, bytes: prepared.weightBytes, peers: results)

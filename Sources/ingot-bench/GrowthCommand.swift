@@ -57,7 +57,7 @@ struct GrowthCommand: ParsableCommand {
         var tokens: Int
         var pairs: Double
         var bufferBytes: Double
-        var run: () throws -> [Float]
+        var run: () throws -> Tensor
         var times: [Double] = []
         var median: Double { times.sorted()[times.count / 2] }
     }
@@ -83,7 +83,7 @@ struct GrowthCommand: ParsableCommand {
                     Case(
                         name: name, tokens: tokens, pairs: pattern.estimatedPairs(queries: tokens, keys: tokens, heads: 4),
                         bufferBytes: Double(plan.bufferBytes)
-                    ) { try executor.run(inputs: inputs).outputs[0].tensor.floats() })
+                    ) { try executor.run(inputs: inputs).outputs[0].tensor })
             }
             tokens *= 4
         }

@@ -10,8 +10,8 @@ struct Workload {
         var operations: Double
         /// Bytes of parameters that a run reads.
         var weightBytes: Double
-        /// One run; the first output's elements.
-        var run: () throws -> [Float]
+        /// One run; the first output.
+        var run: () throws -> Tensor
     }
 
     /// Peers know it by this name.
@@ -55,7 +55,7 @@ struct Workload {
         let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)
         let executor = try Executor(plan: plan, parameters: parameters)
         return Prepared(operations: Double(plan.operations), weightBytes: Double(plan.parameterBytes)) {
-            try executor.run(inputs: inputs).outputs[0].tensor.floats()
+            try executor.run(inputs: inputs).outputs[0].tensor
         }
     }
 }

@@ -17,7 +17,7 @@ struct CheckCommand: ParsableCommand, ModelCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-        let report = try CheckReport(ModelFile.open(model, configuration: modelOptions.config))
+        let report = try CheckReport(ModelFile.open(model, configuration: modelOptions.config, choices: modelOptions.choices))
         if common.json {
             Terminal.output([
                 "path": .string(report.path), "passes": .bool(report.passes), "tensors": .int(report.tensorCount),

@@ -43,7 +43,10 @@ struct ConvertCommand: ParsableCommand, ModelCommand {
     @Option(help: "Keep or drop the optimizer's state (without it: kept within a Keras generation, dropped across).")
     var optimizer: ConversionOptions.OptimizerPolicy?
 
-    @Option(help: ArgumentHelp("Compression level of .ingot, 0 (none, mappable) to 19.", valueName: "n"))
+    @Flag(help: "Shuffle and deflate the tensors of .h5 and .keras; .ingot always compresses.")
+    var compress = false
+
+    @Option(help: ArgumentHelp("Compression level, 0 (none) to 19 for .ingot, to 9 for .h5 and .keras.", valueName: "n"))
     var level: Int?
 
     @Option(help: ArgumentHelp("Greatest difference of an output that a rewrite of values, or rounding, may cause.", valueName: "x"))
@@ -72,11 +75,12 @@ struct ConvertCommand: ParsableCommand, ModelCommand {
     }
 
     func run() throws {
-        let options = ConversionOptions(
+        var options = ConversionOptions(
             to: to, naming: naming, dtype: dtype?.dtype, optimizer: optimizer, level: level,
             maxShardByteCount: maxShardSize?.value ?? 5_000_000_000, threadCount: threads, verifies: !noVerify, replacesExisting: force,
-            isStrict: strict, configuration: modelOptions.config,
+            isStrict: strict, configuration: modelOptions.config, choices: modelOptions.choices,
             verification: VerificationOptions(threadCount: threads, maxDrift: maxDrift))
+        options.compresses = compress
         do {
             report(try convert(model, to: output, options: options))
         } catch let failure as VerificationFailure {

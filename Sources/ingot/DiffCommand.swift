@@ -27,8 +27,8 @@ struct DiffCommand: ParsableCommand, ModelCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-        let first = try ModelFile.open(model, configuration: modelOptions.config)
-        let second = try ModelFile.open(other, configuration: modelOptions.config)
+        let first = try ModelFile.open(model, configuration: modelOptions.config, choices: modelOptions.choices)
+        let second = try ModelFile.open(other, configuration: modelOptions.config, choices: modelOptions.choices)
         for note in first.notes + second.notes { Terminal.note(note, common) }
         let difference = try ModelDifference(first, second)
         if common.json {

@@ -19,8 +19,8 @@ struct IngotCommand: ParsableCommand {
             """,
         version: "ingot \(ingotVersion)",
         subcommands: [
-            InspectCommand.self, ConvertCommand.self, RunCommand.self, VerifyCommand.self, DiffCommand.self, CheckCommand.self,
-            FormatsCommand.self,
+            InspectCommand.self, ConvertCommand.self, RunCommand.self, VerifyCommand.self, DiffCommand.self, ExplainCommand.self,
+            CheckCommand.self, FormatsCommand.self, ManualCommand.self,
         ])
 
     static func main() {

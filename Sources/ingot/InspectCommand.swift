@@ -36,7 +36,7 @@ struct InspectCommand: ParsableCommand, ModelCommand {
     @OptionGroup var common: CommonOptions
 
     func run() throws {
-        let file = try ModelFile.open(model, configuration: modelOptions.config)
+        let file = try ModelFile.open(model, configuration: modelOptions.config, choices: modelOptions.choices)
         let inspection = try Inspection(file, withStatistics: stats, withFingerprint: fingerprint ? true : nil)
         let matches: (String) -> Bool = { name in filter.map { Glob($0).matches(name) } ?? true }
         if common.json {

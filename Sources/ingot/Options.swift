@@ -14,6 +14,25 @@ struct CommonOptions: ParsableArguments {
 struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A configuration for weights that carry none.", valueName: "file"))
     var config: String?
+
+    @Option(
+        name: .customLong("assume"),
+        help: ArgumentHelp(
+            "What weights without a configuration leave open: recurrent_activation=sigmoid, or for one layer lstm_1.activation=relu; repeatable.",
+            valueName: "key=value"))
+    var assumptions: [String] = []
+
+    /// `--assume` by key.
+    var choices: [String: String] {
+        Dictionary(
+            assumptions.compactMap { text in text.firstIndex(of: "=").map { (String(text[..<$0]), String(text[text.index(after: $0)...])) }
+            },
+            uniquingKeysWith: { _, last in last })
+    }
+
+    func validate() throws {
+        for text in assumptions where !text.dropFirst().contains("=") { throw ValidationError("--assume takes KEY=VALUE") }
+    }
 }
 
 /// Bounds of agreement: a value passes if its difference is at most atol + rtol * RMS of its channel.

@@ -62,8 +62,9 @@ struct RunCommand: ParsableCommand, ModelCommand {
 
     func run() throws {
         let start = Clock.now
-        let file = try ModelFile.open(model, configuration: modelOptions.config)
+        let file = try ModelFile.open(model, configuration: modelOptions.config, choices: modelOptions.choices)
         for note in file.notes { Terminal.note(note, common) }
+        try file.checkBeforeReading()
         let loaded = try file.requireModel()
         for line in loaded.report.assumptions { Terminal.note(line, common) }
         let graph = try loaded.graph()

@@ -52,7 +52,7 @@ struct VerifyCommand: ParsableCommand, ModelCommand {
     }
 
     func run() throws {
-        let file = try ModelFile.open(model, configuration: modelOptions.config)
+        let file = try ModelFile.open(model, configuration: modelOptions.config, choices: modelOptions.choices)
         for note in file.notes { Terminal.note(note, common) }
         try file.checkStorage()
         var options = VerificationOptions(tolerance: tolerance.tolerance, backend: backend)
@@ -66,7 +66,7 @@ struct VerifyCommand: ParsableCommand, ModelCommand {
 
         let verification: Verification
         if let other {
-            let second = try ModelFile.open(other, configuration: modelOptions.config)
+            let second = try ModelFile.open(other, configuration: modelOptions.config, choices: modelOptions.choices)
             for note in second.notes { Terminal.note(note, common) }
             try second.checkStorage()
             verification = try Verification.between(file.requireModel(), second.requireModel(), options: options)

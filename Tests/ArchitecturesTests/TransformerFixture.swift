@@ -3,64 +3,26 @@ import Containers
 import Conversion
 import Executor
 import FormatKit
-import Glibc
-import JSON
 import ModelIR
 import TestSupport
 
 @testable import Architectures
 
-/// A row of `Fixtures/transformers/manifest.json`, a model of transformers with inputs and what it computed, or of `sparse/manifest.json`,
-/// where a definition in torch stands for transformers.
-struct TransformerFixture: Hashable, Sendable, CustomStringConvertible {
-    var name: String
-    /// The model's folder.
-    var path: String
-    var dialect: String
-    var architecture: String
-    var className: String
-    var inputs: String
-    var outputs: String
-    /// Whether rows that attend nothing are defined differently by implementations.
-    var hasUndefinedPositions: Bool
-
-    static let all: [TransformerFixture] = ["transformers/manifest.json", "sparse/manifest.json"].flatMap {
-        manifest -> [TransformerFixture] in
-        guard let bytes = try? Fixtures.bytes(manifest), let rows = try? JSONValue.parse(bytes).array else { return [] }
-        return rows.compactMap { row -> TransformerFixture? in
-            guard let name = row["name"]?.string, let path = row["path"]?.string, let dialect = row["dialect"]?.string,
-                let architecture = row["architecture"]?.string, let className = row["class"]?.string,
-                let inputs = row["inputs"]?.string, let outputs = row["outputs"]?.string
-            else { return nil }
-            return TransformerFixture(
-                name: name, path: path, dialect: dialect, architecture: architecture, className: className, inputs: inputs,
-                outputs: outputs, hasUndefinedPositions: row["padded_positions"]?.string == "undefined")
-        }
-    }
-
-    /// Families that Ingot runs; the rest of the rows waits for theirs.
-    static let supported = all.filter { row in
-        HuggingFaceArchitecture.families.contains { $0.modelTypes.contains(row.architecture) } && row.weightsFile != nil
+extension TransformerFixture {
+    /// Rows of families that Ingot runs.
+    static let supported = Fixtures.transformers.filter { row in
+        HuggingFaceArchitecture.families.contains { $0.modelTypes.contains(row.architecture) }
     }
     /// One row for each folder: the main inputs.
-    static let models = supported.filter { row in row == supported.first { $0.path == row.path } }
-
-    var description: String { "\(path) \(name)" }
-
-    /// The weights, where they are one file of a format that Ingot reads.
-    var weightsFile: String? {
-        ["model.safetensors", "tf_model.h5", "pytorch_model.bin"].map { "\(Fixtures.path(path))/\($0)" }.first { file in
-            guard access(file, R_OK) == 0, let region = try? ByteRegion(path: file) else { return false }
-            return Registry.formats.contains { $0.matches(region) }
-        }
-    }
-
-    func open() throws -> ModelFile {
-        try ModelFile.open(weightsFile ?? Fixtures.path(path), configuration: "\(Fixtures.path(path))/config.json")
-    }
+    static let models: [TransformerFixture] = {
+        var seen: Set<String> = []
+        return supported.filter { seen.insert($0.path).inserted }
+    }()
 
     func model() throws -> TransformerModel {
-        guard let model = try open().model as? TransformerModel else { throw UnsupportedError("\(path) is no model of transformers") }
+        guard let model = try ModelFile.open(absolutePath).model as? TransformerModel else {
+            throw UnsupportedError("\(path) is no model of transformers")
+        }
         return model
     }
 

@@ -20,7 +20,7 @@ import Testing
 
     static let snapshots: [Snapshot] =
         [Snapshot("help", "--help"), Snapshot("version", "--version")]
-        + ["inspect", "convert", "run", "verify", "diff", "check", "formats"].map { Snapshot("help-\($0)", "\($0) --help") }
+        + ["inspect", "convert", "run", "verify", "diff", "explain", "check", "formats"].map { Snapshot("help-\($0)", "\($0) --help") }
         + [
             Snapshot("formats", "formats"), Snapshot("formats-json", "formats --json"),
             Snapshot("inspect-keras2", "inspect keras2/keras2_lstm_trained.h5"),
@@ -31,6 +31,9 @@ import Testing
             Snapshot("inspect-filter", "inspect keras2/keras2_lstm_trained.h5 --tensors --filter *lstm*"),
             Snapshot("inspect-unsupported", "inspect keras2/keras2_conv_lstm.h5"),
             Snapshot("inspect-plain", "inspect hdf5/groups.h5 --tensors"),
+            Snapshot("explain-keras3", "explain keras2/keras2_lstm_hard_sigmoid_gates.h5 --for keras3"),
+            Snapshot("explain-refused", "explain keras2/keras2_gru_reset_before_basic.h5 --for pytorch"),
+            Snapshot("explain-json", "explain legacy/legacy_cudnn_lstm.h5 --for keras3 --json"),
             Snapshot("check", "check keras2/keras2_lstm_trained.h5"),
             Snapshot("check-json", "check invalid/keras/weight_not_finite.h5 --json"),
         ]

@@ -49,10 +49,10 @@ final class TemporaryFile {
 }
 
 /// The bytes of the file that a checkpoint is written as.
-func written(_ checkpoint: Checkpoint) throws -> [UInt8] {
+func written(_ checkpoint: Checkpoint, options: WriteOptions = WriteOptions()) throws -> [UInt8] {
     let file = try TemporaryFile()
     let output = try OutputFile(target: file.path, replacesExisting: true)
-    try HDF5Checkpoint.write(checkpoint, to: output)
+    try HDF5Checkpoint.write(checkpoint, to: output, options: options)
     try output.commit()
     let region = try ByteRegion(path: file.path)
     return try region.bytes(0..<region.count)

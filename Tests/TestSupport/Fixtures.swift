@@ -31,7 +31,7 @@ public enum Fixtures {
         return model
     }
 
-    private static func rows(_ manifest: String) -> [JSONValue] {
+    static func rows(_ manifest: String) -> [JSONValue] {
         guard let bytes = try? bytes(manifest), let value = try? JSONValue.parse(bytes) else { return [] }
         return value.array ?? []
     }

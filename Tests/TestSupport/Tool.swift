@@ -1,7 +1,7 @@
 import ByteIO
 import Glibc
 
-/// The built `ingot`, run as a user runs it.
+/// A built program, `ingot` unless told otherwise, run as a user runs it.
 public struct Tool: Sendable {
     public var code: Int32
     public var output: [UInt8]
@@ -11,18 +11,20 @@ public struct Tool: Sendable {
     public var errorText: String { String(decoding: errors, as: UTF8.self) }
 
     /// Beside the test bundle, which is the running program or lies in the same folder.
-    private static let path: String? = {
+    private static let folders: [String] = {
         var buffer = [CChar](repeating: 0, count: 4_096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         let candidates =
             (count > 0 ? [String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)] : []) + CommandLine.arguments
-        return candidates.map { splitPath($0).directory + "/ingot" }.first { access($0, X_OK) == 0 }
+        return candidates.map { splitPath($0).directory }
     }()
+
+    private static func path(_ program: String) -> String? { folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 } }
 
     /// Runs it and waits. Output goes through files: a pipe would have to be drained meanwhile.
     /// - Parameter folder: the working directory; nil is the fixtures' folder, so that outputs name no machine's paths.
-    public static func run(_ arguments: [String], in folder: String? = nil) throws -> Tool {
-        guard let path else { throw FileError(.input, path: "ingot", message: "is not beside the tests") }
+    public static func run(_ arguments: [String], in folder: String? = nil, program: String = "ingot") throws -> Tool {
+        guard let path = path(program) else { throw FileError(.input, path: program, message: "is not beside the tests") }
         let scratch = try TemporaryDirectory()
         let (output, errors) = (scratch.file("out"), scratch.file("err"))
         // The shell changes the directory and replaces itself.

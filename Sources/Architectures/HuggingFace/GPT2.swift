@@ -31,6 +31,9 @@ struct GPT2: CausalFamily {
     let scales: [Double]
     let tensorFlowObstacle: String?
 
+    /// Made once: names are asked for row by row.
+    private(set) var table = TransformerTable(base: "transformer")
+
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         guard try !config.bool("add_cross_attention", default: false) else {
             throw UnsupportedError("GPT-2 with cross-attention (add_cross_attention) can't be run")
@@ -64,9 +67,10 @@ struct GPT2: CausalFamily {
             ? "TensorFlow's classes of GPT-2 don't know scale_attn_weights and scale_attn_by_inverse_layer_idx, and would compute something else"
             : nil
         scales = (0..<blockCount).map { scalesByLayer ? scale / Double($0 + 1) : scale }
+        table = madeTable
     }
 
-    var table: TransformerTable { decoder.table { table in for layer in 0..<blockCount { block.addRows(to: &table, layer) } } }
+    private var madeTable: TransformerTable { decoder.table { table in for layer in 0..<blockCount { block.addRows(to: &table, layer) } } }
 
     func build(_ builder: inout TransformerBuilder) throws {
         try decoder.build(

@@ -32,6 +32,9 @@ struct GPTNeo: CausalFamily {
     /// Of each layer: the number of tokens that it sees, its own the last; nil for all before it.
     let windows: [Int?]
 
+    /// Made once: names are asked for row by row.
+    private(set) var table = TransformerTable(base: "transformer")
+
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         let width = try config.size("hidden_size", default: 2048)
         heads = try config.size("num_heads", default: 16)
@@ -55,6 +58,7 @@ struct GPTNeo: CausalFamily {
             positionCount: try config.size("max_position_embeddings", default: 2048), width: width,
             epsilon: try config.double("layer_norm_epsilon", default: 1e-5), head: head, isHeadTied: try isHeadTied(config, stored),
             probeLength: windows.contains { $0 != nil } ? 2 * window + 3 : 11)
+        table = madeTable
     }
 
     /// `global` or `local` for each layer: `attention_layers`, or `attention_types` [[[type, ..], repetitions], ..] written out.
@@ -83,7 +87,7 @@ struct GPTNeo: CausalFamily {
         return layers
     }
 
-    var table: TransformerTable {
+    private var madeTable: TransformerTable {
         decoder.table { table in
             let width = decoder.width
             for layer in windows.indices {

@@ -13,7 +13,7 @@ public enum HuggingFaceArchitecture: Architecture {
     static let families: [any TransformerFamily.Type] = [
         BERT.self, RoBERTa.self, DistilBERT.self, ELECTRA.self, ALBERT.self,
         GPT2.self, T5.self, MT5.self, UMT5.self,
-        Longformer.self, SparseTransformer.self, GPTNeo.self,
+        Longformer.self, LED.self, Reformer.self, SparseTransformer.self, GPTNeo.self,
     ]
 
     public static func lift(_ checkpoint: Checkpoint) throws -> (any Model)? {

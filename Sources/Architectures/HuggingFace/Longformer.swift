@@ -54,12 +54,12 @@ struct Longformer: RoBERTaRelative {
     }
 
     /// `attention_window`, a number or one a layer, counts both sides.
-    private static func windows(_ config: TransformerConfig, layerCount: Int) throws -> [Int] {
+    static func windows(_ config: TransformerConfig, layerCount: Int, default fallback: Int = 512) throws -> [Int] {
         let stated: [Int]
         if config.json["attention_window"]?.array != nil {
             stated = try config.ints("attention_window") ?? []
         } else {
-            stated = [Int](repeating: try config.size("attention_window", default: 512), count: layerCount)
+            stated = [Int](repeating: try config.size("attention_window", default: fallback), count: layerCount)
         }
         guard stated.count == layerCount, stated.allSatisfy({ $0 > 0 && $0 % 2 == 0 && $0 < 1 << 31 }) else {
             throw transformerError(
@@ -70,9 +70,12 @@ struct Longformer: RoBERTaRelative {
 
     // MARK: - Names
 
+    /// Of the window, then of the global tokens.
+    static let projections = ["query", "key", "value", "query_global", "key_global", "value_global"]
+
     static func addLayer(_ prefix: String, _ body: BERTBody, to table: inout TransformerTable) {
         body.addLayer(prefix, to: &table)
-        for part in ["query_global", "key_global", "value_global"] {
+        for part in projections.dropFirst(3) {
             table.linear("\(prefix).attention.self.\(part)", body.hiddenSize, body.hiddenSize)
         }
     }
@@ -145,16 +148,25 @@ struct Longformer: RoBERTaRelative {
             let input = x
             let prefix = "encoder.layer.\(layer)"
             x = try body.layer(&b, input, prefix) { b, query, key, value in
-                var parts = [query, key, value]
-                for part in ["query_global", "key_global", "value_global"] {
-                    parts.append(try b.linear(input, "\(prefix).attention.self.\(part)"))
-                }
-                let heads = try parts.map { try b.splitHeads($0, body.headCount) }
-                let attention = LongformerAttention(window: window, scale: body.scale)
-                return try b.joinHeads(
-                    b.graph.append(.composite(.longformerAttention(attention)), heads + [inputs.mask, isGlobal]))
+                let global = try Self.projections.dropFirst(3).map { try b.linear(input, "\(prefix).attention.self.\($0)") }
+                return try b.longformerAttention(
+                    [query, key, value] + global, heads: body.headCount, window: window, mask: inputs.mask, isGlobal: isGlobal)
             }
         }
         try addOutputs(&b, x)
+    }
+}
+
+extension TransformerBuilder {
+    /// - Parameters:
+    ///   - parts: what the projections give, [batch, positions, heads * size] each.
+    ///   - mask: bool [batch, positions]; so is `isGlobal`.
+    mutating func longformerAttention(
+        _ parts: [ValueID], heads: Int, window: Int, mask: ValueID, isGlobal: ValueID
+    ) throws -> ValueID {
+        let split = try parts.map { try splitHeads($0, heads) }
+        guard let size = shape(split[0])[3].fixedValue else { throw GraphError("heads have no size") }
+        let attention = LongformerAttention(window: window, scale: 1 / Double(size).squareRoot())
+        return try joinHeads(graph.append(.composite(.longformerAttention(attention)), split + [mask, isGlobal]))
     }
 }

@@ -20,6 +20,9 @@ struct SparseTransformer: CausalFamily {
     /// Of each layer.
     let patterns: [AttentionPattern]
 
+    /// Made once: names are asked for row by row.
+    private(set) var table = TransformerTable(base: "transformer")
+
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         let width = try config.size("n_embd", default: 768)
         let heads = try config.size("n_head", default: 12)
@@ -33,9 +36,12 @@ struct SparseTransformer: CausalFamily {
             vocabularySize: try config.size("vocab_size", default: 50257), positionCount: try config.size("n_positions", default: 1024),
             width: width, epsilon: epsilon, head: .languageModel, isHeadTied: try isHeadTied(config, stored), hasTokenTypes: false,
             probeLength: 2 * sparsity.stride + 3)
+        table = madeTable
     }
 
-    var table: TransformerTable { decoder.table { table in for layer in patterns.indices { block.addRows(to: &table, layer) } } }
+    private var madeTable: TransformerTable {
+        decoder.table { table in for layer in patterns.indices { block.addRows(to: &table, layer) } }
+    }
 
     func build(_ builder: inout TransformerBuilder) throws {
         let scale = 1 / (Double(block.width) / Double(block.heads)).squareRoot()

@@ -8,6 +8,8 @@ struct TransformerBuilder {
     var graph: Graph
     /// What each layer is, by its name.
     private(set) var kinds: [String: String] = [:]
+    /// How often each layer was called so far.
+    private var callCounts: [String: Int] = [:]
     /// By the row's name, without prefix.
     private let rows: [String: TransformerParameter]
     private let canonicalNames: [String: String]
@@ -44,7 +46,8 @@ struct TransformerBuilder {
         defer { graph.origin = outer }
         let value = try body(&self)
         // A layer whose weights are used again appears as `name`, `name_1`.
-        let count = graph.layerOutputs.count { $0.name == name || $0.name.hasPrefix("\(name)_") }
+        let count = callCounts[name, default: 0]
+        callCounts[name] = count + 1
         graph.layerOutputs.append(NamedValue(count == 0 ? name : "\(name)_\(count)", value))
         kinds[name] = kind
         return value

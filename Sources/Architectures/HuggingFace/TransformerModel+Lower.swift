@@ -73,7 +73,8 @@ extension TransformerModel {
         for layer in layers {
             let owned = layer.paths.flatMap { prefix in variables.filter { $0.path.hasPrefix(prefix) } }
             let names = owned.map { variable in
-                "\(family.tensorFlowScopes.first { variable.path.hasPrefix($0.prefix) }?.scope ?? scope)/\(variable.path):0"
+                let scope = family.tensorFlowScopes.first { variable.path.hasPrefix($0.prefix) }?.scope ?? scope
+                return (scope.isEmpty ? "" : "\(scope)/") + "\(variable.path):0"
             }
             lowered.checkpoint.groups.append(Checkpoint.Group(path: layer.name, attributes: splitAttribute("weight_names", names)))
             for (variable, name) in zip(owned, names) {
@@ -99,6 +100,9 @@ extension TransformerModel {
         ]
         lowered.checkpoint.documents += checkpoint.documents.filter { $0.name != "config.json" }
         lowered.notes = notes
+        if !report.optimizer.isEmpty {
+            lowered.notes.append("optimizer state (\(report.optimizer.count) tensors) is not carried across dialects")
+        }
         if !report.unused.isEmpty {
             lowered.notes.append("left out, since \(className) has no such parameters: \(report.unused.joined(separator: ", "))")
         }

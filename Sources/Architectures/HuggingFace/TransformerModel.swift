@@ -34,6 +34,7 @@ public struct TransformerModel: Model {
         let stored = StoredNames(store)
         className = config.className ?? family.className(config, stored: stored)
         var report = LiftReport()
+        report.optimizer = checkpoint.optimizerTensors
         if config.className == nil { report.assumptions.append("the configuration names no class; by its weights it is \(className)") }
         let known = family.modelledKeys.union(family.inertKeys).union(TransformerKeys.inert)
         report.unknownKeys = config.json.keys.filter { !known.contains($0) }
@@ -54,7 +55,10 @@ public struct TransformerModel: Model {
             self.family = nil
             obstacle = error
             aliases = []
-            parameters = checkpoint.tensors.map { Parameter(name: $0.name, tensor: $0.tensor, source: $0.name) }
+            let optimizer = Set(report.optimizer)
+            parameters = checkpoint.tensors.filter { !optimizer.contains($0.name) }.map {
+                Parameter(name: $0.name, tensor: $0.tensor, source: $0.name)
+            }
         }
         self.report = report
     }
@@ -101,8 +105,8 @@ public struct TransformerModel: Model {
             return LayerSummary(
                 name: output.name, kind: builder.kinds[output.name] ?? "again", parameters: members[output.name] ?? [], isSupported: true)
         }
-        let left = parameters.map(\.name).filter { name in !rows.contains { $0.parameters.contains(name) } }
-        return rows + byModule(left, isSupported: true)
+        let shown = Set(rows.flatMap(\.parameters))
+        return rows + byModule(parameters.map(\.name).filter { !shown.contains($0) }, isSupported: true)
     }
 
     private func byModule(_ names: [String], isSupported: Bool) -> [LayerSummary] {

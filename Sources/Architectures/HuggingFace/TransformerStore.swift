@@ -25,19 +25,21 @@ struct TransformerStore: Sendable {
             checkpoint.attributes.strings("layer_names") != nil
             || checkpoint.tensors.contains { $0.name.hasSuffix(":0") && $0.name.contains("/") }
         convention = isTensorFlow ? .tensorflow : .pytorch
+        let optimizer = Set(checkpoint.optimizerTensors)
+        let entries = checkpoint.tensors.filter { !optimizer.contains($0.name) }
         let key: (String) -> String
         if isTensorFlow {
             let groups = checkpoint.groups.filter { $0.attributes.strings("weight_names") != nil }.map(\.path)
             key = { Self.tensorFlowKey($0, groups: groups) }
         } else {
-            let wrapper = Self.wrapper(of: checkpoint.tensors.map(\.name))
+            let wrapper = Self.wrapper(of: entries.map(\.name))
             key = { String($0.dropFirst(wrapper)).replacing("/", with: ".") }
         }
         var tensors: [String: Tensor] = [:]
         var sources: [String: String] = [:]
         var order: [String] = []
         var keys: [String: String] = [:]
-        for entry in checkpoint.tensors {
+        for entry in entries {
             let key = key(entry.name)
             keys[entry.name] = key
             // The first keeps the key: others are the same variable under further layers of Keras.

@@ -34,6 +34,9 @@ struct TransformerTable: Sendable {
     /// Where TensorFlow keeps what is added next, for scopes that don't follow from PyTorch's name: `cls` -> `mlm___cls`.
     var tensorFlowScopes: [String: String] = [:]
 
+    /// What stands between a list's name and an index in TensorFlow; BART and its relatives write `layers.0`.
+    var tensorFlowIndexMark = "_._"
+
     init(base: String) { self.base = base }
 
     mutating func add(_ row: TransformerParameter) { rows.append(row) }
@@ -79,7 +82,7 @@ struct TransformerTable: Sendable {
         var parts: [String] = isBase && !base.isEmpty ? [base] : []
         for part in module.split(separator: ".").map(String.init) {
             if part.allSatisfy(\.isNumber), let last = parts.last {
-                parts[parts.count - 1] = "\(last)_._\(part)"
+                parts[parts.count - 1] = "\(last)\(tensorFlowIndexMark)\(part)"
             } else {
                 parts.append(part)
             }

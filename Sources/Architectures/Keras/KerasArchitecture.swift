@@ -11,6 +11,14 @@ public enum KerasArchitecture: Architecture {
         guard let source = try KerasSource(checkpoint) else { return nil }
         return try KerasModel(source, checkpoint: checkpoint)
     }
+
+    /// A configuration for weights that carry none, where they are of a plain stack of layers.
+    /// - Parameter choices: what the user settles by key (`recurrent_activation`) or by layer and key (`lstm_1.activation`).
+    /// - Returns: nil if Keras did not write the weights.
+    /// - Throws: `UnsupportedError` that names what stands in the way and what must be settled; `InputError` for a choice that nothing takes.
+    public static func inferredConfiguration(for checkpoint: Checkpoint, choices: [String: String]) throws -> [UInt8]? {
+        try KerasInference.configuration(for: checkpoint, assuming: choices).map { Array($0.serialized(.python).utf8) }
+    }
 }
 
 /// Where a Keras checkpoint keeps its configuration and weights.
@@ -25,7 +33,7 @@ struct KerasSource: Sendable {
     }
 
     /// In the words of Keras 2 where Keras 1 wrote it, cuDNN's layers as the plain ones that compute the same.
-    let configuration: JSONValue
+    var configuration: JSONValue
     /// As the file has it.
     let original: JSONValue
     let version: KerasVersion

@@ -133,12 +133,23 @@ struct KerasBuilder {
     var prefix = ""
     /// Shapes of the parameters that the checkpoint has, by canonical name.
     let shapes: [String: [Int]]
+    /// Calls of layers and of models so far.
+    private var callCount = 0
 
     init(graph: Graph, version: KerasVersion, dtype: DType, shapes: [String: [Int]]) {
         self.graph = graph
         self.version = version
         self.dtype = dtype
         self.shapes = shapes
+    }
+
+    /// Counts a call: models that call models twice, and these others twice, make of a short text more layers than memory holds.
+    mutating func countCall() throws(FormatError) {
+        callCount += 1
+        let most = Limits().nodeCount
+        guard callCount <= most, graph.nodes.count <= most else {
+            throw kerasError("too-many-nodes", expected: "at most \(most) calls of layers, and as many nodes", found: "more")
+        }
     }
 
     /// Shapes of what each layer is called with, by its path; nil entries are open.

@@ -123,6 +123,7 @@ struct KerasContainerLift {
     private func apply(
         _ instance: KerasInstance, _ call: KerasLayerCall, call index: Int, in builder: inout KerasBuilder
     ) throws -> [KerasTensor] {
+        try builder.countCall()
         let savedPrefix = builder.prefix
         let savedOrigin = builder.graph.origin
         defer {

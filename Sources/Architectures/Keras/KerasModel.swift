@@ -46,6 +46,7 @@ public struct KerasModel: Model {
                 report.unused.append(entry.name)
             }
         }
+        report.assumptions += (source.original["ingot_assumptions"]?.array ?? []).compactMap(\.string)
         for name in CuDNNConfiguration.layers(in: source.original) {
             report.assumptions.append(
                 "layer '\(name.name)' (\(name.className)) is read as \(name.plain), which computes the same on every processor")

@@ -78,6 +78,34 @@ typedef struct {
 // Floats of work space that a strand takes; `longest` is the length of its longest range.
 size_t ck_attention_space(size_t size, size_t value_size, size_t tile, size_t longest);
 
+// Attention of one head of one batch row among vectors that hash alike, for sequences longer than a chunk, which divides them; shorter
+// ones are attended whole, with `rounds` 1 and neither `before` nor `after`.
+typedef struct {
+    size_t positions, size, value_size;
+    // Floats from one position to the next; of the output as of the value.
+    size_t vector_step, value_step;
+    // Query and key in one.
+    const float *vectors, *value;
+    float *output;
+    // Of each position: 0 for what is attended by none.
+    const uint8_t *mask;
+    size_t chunk, before, after, rounds;
+    int is_causal;
+    float epsilon, self_score, masked_score;
+    // [size][columns]: `width` columns for each round, zeros up to a multiple of 16.
+    const float *rotations;
+    size_t columns, width;
+    // Factors of the number of buckets, and their product.
+    const int32_t *factors;
+    size_t factor_count, buckets;
+    // Of the calling thread: [rounds][positions] twice, buckets + 2, positions, 2 * positions, ck_lsh_space.
+    int32_t *order, *bucket, *counts;
+    float *norm, *state, *space;
+} ck_lsh;
+
+// Floats of work space.
+size_t ck_lsh_space(size_t size, size_t value_size, size_t columns);
+
 typedef struct {
     void (*activate)(ck_activation f, size_t n, const float *x, float *y);
     void (*unary)(int function, size_t n, const float *x, float *y);
@@ -99,6 +127,7 @@ typedef struct {
     int (*attention)(const ck_attention *a, size_t first, size_t last);
     // To nearest even; a not-a-number stays one.
     void (*round_to_bf16)(size_t n, const float *x, uint16_t *y);
+    void (*lsh_attention)(const ck_lsh *a);
 } ck_math;
 
 // The table of the best instruction set, or of the one that ck_math_level has set.

@@ -13,6 +13,7 @@ final class FastProgram {
     private let team: ThreadTeam
     private let engine: MatmulEngine
     private let arena: Allocation
+    private let outputs = OutputPool()
     private var steps: [Step] = []
     /// Inputs, and everything that steps compute; constants only where they are outputs of the model or of a layer.
     private var views: [Int: BufferView] = [:]
@@ -101,6 +102,6 @@ final class FastProgram {
             }
             captured[value] = view.capturedTensor()
         }
-        return (plan.graph.outputs.compactMap { views[$0.value.index]?.outputTensor() }, captured)
+        return (plan.graph.outputs.compactMap { views[$0.value.index].map { outputs.tensor($0, team) } }, captured)
     }
 }

@@ -40,8 +40,8 @@ extension KernelFamily {
 
 /// Asked in this order; the first that has a kernel gets the node.
 private let kernelFamilies: [any KernelFamily.Type] = [
-    MatmulKernels.self, AttentionKernels.self, RecurrenceKernels.self, ActivationKernels.self, NormalizationKernels.self,
-    ElementwiseKernels.self,
+    MatmulKernels.self, AttentionKernels.self, LSHAttentionKernels.self, RecurrenceKernels.self, ActivationKernels.self,
+    NormalizationKernels.self, ElementwiseKernels.self,
     MovementKernels.self, ConvolutionKernels.self, PoolKernels.self, ReductionKernels.self,
 ]
 

@@ -31,10 +31,15 @@ public enum Planner {
                 "running this takes \(megabytes(bufferBytes)) of buffers and \(megabytes(parameterBytes)) of parameters, "
                     + "more than the memory limit of \(megabytes(Double(options.maxMemory)))")
         }
+        let operations = program.operations()
+        guard operations <= options.maxOperations else {
+            throw UnsupportedError(
+                "running this takes \(operations.rounded()) operations, more than the limit of \(options.maxOperations.rounded())")
+        }
         return Plan(
             graph: graph, options: options, dimensions: dimensions, bufferBytes: UInt64(bufferBytes),
             parameterBytes: UInt64(parameterBytes),
-            operations: UInt64(min(program.operations(), 0x1p63)), program: program, layout: layout)
+            operations: UInt64(min(operations, 0x1p63)), program: program, layout: layout)
     }
 
     private static func megabytes(_ bytes: Double) -> String {

@@ -11,6 +11,7 @@ public enum Composite: Hashable, Sendable {
     case recurrence(Recurrence)
     case attention(Attention)
     case longformerAttention(LongformerAttention)
+    case lshAttention(LSHAttention)
 }
 
 /// What a composite computes, in simpler terms.
@@ -42,6 +43,7 @@ extension Composite {
         case .recurrence(let recurrence): .loop { inputs throws(GraphError) in try recurrence.reference(inputs) }
         case .attention(let attention): attention.definition
         case .longformerAttention(let attention): attention.definition
+        case .lshAttention(let attention): .loop { inputs throws(GraphError) in try attention.reference(inputs) }
         }
     }
 
@@ -55,6 +57,7 @@ extension Composite {
         case .recurrence(let recurrence): try recurrence.inferTypes(inputs)
         case .attention(let attention): try attention.inferTypes(inputs)
         case .longformerAttention(let attention): try attention.inferTypes(inputs)
+        case .lshAttention(let attention): try attention.inferTypes(inputs)
         }
     }
 }

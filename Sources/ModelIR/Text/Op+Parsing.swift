@@ -73,6 +73,7 @@ extension Composite {
         case "attention": self = .attention(try Attention(&attributes))
         case "longformer_attention":
             self = .longformerAttention(LongformerAttention(window: try attributes.int("window"), scale: try attributes.number("scale")))
+        case "lsh_attention": self = .lshAttention(try LSHAttention(&attributes))
         default: return nil
         }
     }

@@ -41,6 +41,7 @@ extension Composite {
         case .recurrence(let recurrence): recurrence.textAttributes
         case .attention(let attention): attention.textAttributes
         case .longformerAttention(let attention): ["window=\(attention.window)", "scale=\(TextName.number(attention.scale))"]
+        case .lshAttention(let attention): attention.textAttributes
         }
     }
 }

@@ -12,7 +12,8 @@ extension KerasModel {
         switch target {
         case .keras2, .keras3, .keras3Weights: break
         case .canonical: return canonical()
-        case .pytorch, .tensorflow: throw UnsupportedError("a Keras model has no counterpart among the models of transformers")
+        case .pytorch: return try lowerToPyTorch()
+        case .tensorflow: throw UnsupportedError("a Keras model has no counterpart among the models of transformers")
         }
         // A model that can't be run can't be rewritten either: its layers are not understood.
         var plain = self
@@ -93,6 +94,7 @@ extension KerasModel {
     }
 
     public func lowered(toConventionOf other: any Model) throws -> Lowered? {
+        if other is PyTorchRNNModel { return try lower(to: .pytorch) }
         guard let other = other as? KerasModel else { return nil }
         guard other.version.generation != version.generation || (hasPairsOfBiases && !other.hasPairsOfBiases) else { return nil }
         return try lower(to: other.version.generation == 3 ? .keras3 : .keras2)

@@ -106,7 +106,7 @@ struct KerasRewrites {
             if Self.isHardSigmoid(recurrence.activation) { recurrence.activation = other }
             if Self.isHardSigmoid(recurrence.recurrentActivation) { recurrence.recurrentActivation = other }
             return .composite(.recurrence(recurrence))
-        case .activation, .softmax, .layerNorm, .batchNorm, .attention, .longformerAttention: return op
+        case .activation, .softmax, .layerNorm, .batchNorm, .attention, .longformerAttention, .lshAttention: return op
         }
     }
 }

@@ -174,7 +174,8 @@ struct KerasOperationSpelling {
         case .silu: self.init("silu")
         case .softplus: self.init("softplus")
         case .softsign: self.init("softsign")
-        default:
+        case .linear, .tanhShrink, .exponential, .mish, .squareplus, .softShrink, .hardShrink, .threshold, .sparsePlus, .sparseSigmoid,
+            .softmax, .logSoftmax, .sparsemax, .glu, .quickGELU, .clippedGELU, .reluSquared, .laplace, .sqrtSoftplus:
             self.init("")
             obstacles = [2: "is another activation", 3: "is another activation"]
         }

@@ -9,7 +9,7 @@ enum NormalizationKernels: KernelFamily {
         switch composite {
         case .layerNorm(let norm): return norm.axes == Array((rank - norm.axes.count)..<rank)
         case .batchNorm: return true
-        case .activation, .softmax, .recurrence, .attention, .longformerAttention: return false
+        case .activation, .softmax, .recurrence, .attention, .longformerAttention, .lshAttention: return false
         }
     }
 
@@ -18,7 +18,7 @@ enum NormalizationKernels: KernelFamily {
         switch composite {
         case .layerNorm(let norm): return layerNorm(norm, request)
         case .batchNorm(let norm): return batchNorm(norm, request)
-        case .activation, .softmax, .recurrence, .attention, .longformerAttention: return nil
+        case .activation, .softmax, .recurrence, .attention, .longformerAttention, .lshAttention: return nil
         }
     }
 

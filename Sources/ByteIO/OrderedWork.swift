@@ -9,7 +9,7 @@ import Synchronization
 ///   - makeSlot: memory for one result; slots are used again and again.
 ///   - work: called on any thread, at most once at a time for a slot.
 ///   - consume: called with 0, 1, 2 ... on the calling thread.
-func inOrder<Slot: Sendable>(
+public func inOrder<Slot: Sendable>(
     count: Int, threadCount: Int, makeSlot: () throws -> Slot, work: @escaping @Sendable (Int, Slot) throws -> Void,
     consume: (Int, Slot) throws -> Void
 ) throws {
@@ -146,16 +146,16 @@ private struct HelperThread {
 }
 
 /// Workers that are expensive to make, lent to one thread at a time.
-final class WorkerPool<Worker: AnyObject>: @unchecked Sendable {
+public final class WorkerPool<Worker: AnyObject>: @unchecked Sendable {
     private let make: @Sendable () throws -> Worker
     private let idle = Mutex<[Idle]>([])
 
     /// A worker is used by one thread at a time: the pool hands each out once until it is back.
     private struct Idle: @unchecked Sendable { let worker: Worker }
 
-    init(_ make: @escaping @Sendable () throws -> Worker) { self.make = make }
+    public init(_ make: @escaping @Sendable () throws -> Worker) { self.make = make }
 
-    func with<R>(_ body: (Worker) throws -> R) throws -> R {
+    public func with<R>(_ body: (Worker) throws -> R) throws -> R {
         let worker = try idle.withLock { $0.popLast() }?.worker ?? make()
         defer {
             let returned = Idle(worker: worker)
@@ -166,11 +166,11 @@ final class WorkerPool<Worker: AnyObject>: @unchecked Sendable {
 }
 
 /// Processors that this process may run on.
-func processorCount() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+public func processorCount() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
 /// Memory that threads take turns with.
-final class TransferBuffer: @unchecked Sendable {
-    let bytes: UnsafeMutableRawBufferPointer
-    init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
+public final class TransferBuffer: @unchecked Sendable {
+    public let bytes: UnsafeMutableRawBufferPointer
+    public init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
     deinit { bytes.deallocate() }
 }

@@ -1,0 +1,28 @@
+#pragma once
+// What parsing in a child process needs and Swift has no words for: fork, descriptors sent over a socket, limits on a process.
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Swift hides fork, since a child of a process with threads may find any lock taken. Call it only where `cp_thread_count` is 1.
+pid_t cp_fork(void);
+
+// Threads of this process; 0 if the system does not say.
+long cp_thread_count(void);
+
+// A file without a name, in memory; -1 if there is none to be had.
+int cp_memory_descriptor(void);
+
+// A pipe that programs started from here do not inherit.
+int cp_pipe(int ends[2]);
+
+// Makes this process, a child about to read bytes of a stranger, one that can do no harm: bounded address space and time, no files made, no
+// core dumps, nothing said on the terminal, every signal as deadly as it is by default, dead when its parent is. It ends by SIGPROF or
+// SIGALRM when its time is over. Not 0 if the system refuses.
+int cp_confine(uint64_t memory_byte_count, double processor_seconds, double wall_seconds);
+
+// Sends a message and two descriptors with it; -1 and errno if it can't be sent.
+int cp_send_request(int socket, const void *bytes, size_t count, int first, int second);
+
+// Waits for a message with two descriptors: its length, or 0 where the other end is closed or sends something else.
+ssize_t cp_receive_request(int socket, void *bytes, size_t count, int *first, int *second);

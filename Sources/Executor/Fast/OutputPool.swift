@@ -1,0 +1,57 @@
+import ByteIO
+import ModelIR
+import Synchronization
+
+/// Memory for the outputs of one run after the other: it comes back when a tensor goes, since touching fresh pages costs more than copying.
+final class OutputPool: Sendable {
+    /// Handed from owner to owner, never shared.
+    private struct Block: @unchecked Sendable {
+        let allocation: Allocation
+    }
+
+    private final class Storage: TensorStorage, Sendable {
+        let byteCount: Int
+        private let block: Block
+        private let pool: OutputPool
+
+        init(_ block: Block, _ byteCount: Int, _ pool: OutputPool) { (self.block, self.byteCount, self.pool) = (block, byteCount, pool) }
+
+        deinit { pool.give(block) }
+
+        func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+            guard let target = buffer.baseAddress else { return }
+            target.copyMemory(from: block.allocation.pointer + offset, byteCount: buffer.count)
+        }
+
+        var region: ByteRegion? { nil }
+    }
+
+    /// Blocks kept at most.
+    private static let capacity = 8
+    /// Outputs below this are plain arrays.
+    private static let smallest = 1 << 16
+
+    private let free = Mutex<[Block]>([])
+
+    private func give(_ block: Block) {
+        free.withLock { if $0.count < Self.capacity { $0.append(block) } }
+    }
+
+    private func take(_ byteCount: Int) -> Block {
+        let known = free.withLock { blocks in
+            blocks.firstIndex { $0.allocation.byteCount == byteCount }.map { blocks.remove(at: $0) }
+        }
+        return known ?? Block(allocation: Allocation(byteCount: byteCount))
+    }
+
+    /// A copy of an output of floats; `outputTensor` for all others.
+    func tensor(_ view: BufferView, _ team: ThreadTeam) -> Tensor {
+        guard view.kind == .float, view.byteCount >= Self.smallest else { return view.outputTensor() }
+        let block = take(view.byteCount)
+        team.split(view.count, multiple: 16) {
+            block.allocation.pointer.advanced(by: $0.lowerBound * 4).copyMemory(
+                from: view.pointer + $0.lowerBound * 4, byteCount: $0.count * 4)
+        }
+        return Tensor(dtype: .f32, shape: view.shape, storage: Storage(block, view.byteCount, self))
+    }
+}

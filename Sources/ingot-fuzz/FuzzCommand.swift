@@ -102,7 +102,7 @@ struct Sample {
     init(_ path: String) throws {
         let file = try ModelFile.open(path)
         self.path = path
-        bytes = try file.region.bytes()
+        bytes = try ByteRegion(path: path).bytes()
         format = file.format.name
         checkpoint = file.checkpoint
         ending = file.format.fileExtensions.first ?? ""

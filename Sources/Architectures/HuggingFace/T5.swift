@@ -106,7 +106,7 @@ struct T5Core: Sendable {
     ]
     // Two of them restate feed_forward_proj, and are computed from it.
     static let inertKeys: Set<String> = [
-        "dense_act_fn", "is_gated_act", "dropout_rate", "is_encoder_decoder", "is_decoder", "n_positions", "tokenizer_class",
+        "dense_act_fn", "is_gated_act", "dropout_rate", "is_encoder_decoder", "is_decoder", "n_positions", "scalable_attention",
     ]
 
     let head: Head
@@ -208,7 +208,7 @@ struct T5Core: Sendable {
             guard !isHeadTied else { break }
             var row = table.parameter("lm_head.weight", [vocabularySize, width], tensorFlow: "kernel", .transposedMatrix)
             // transformers 5 leaves out a head that is the table of tokens, also where none is expected of the configuration.
-            row.legacyNames = ["shared.weight"]
+            if !biasesEveryLayer { row.legacyNames = ["shared.weight"] }  // it expects none such of UMT5
             table.add(row)
         case .sequenceClassification:
             table.linear("classification_head.dense", width, width)

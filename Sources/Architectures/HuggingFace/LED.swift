@@ -105,7 +105,7 @@ struct LED: TransformerFamily {
     // MARK: - Names
 
     private static func addEmbeddings(_ table: inout TransformerTable, _ stack: String, _ positions: Int, _ width: Int) {
-        table.embedding("\(stack).embed_positions", positions, width)
+        table.embedding("\(stack).embed_positions", positions, width, tensorFlow: ["embeddings"])
         table.layerNorm("\(stack).layernorm_embedding", width)
     }
 

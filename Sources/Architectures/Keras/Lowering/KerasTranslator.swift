@@ -34,7 +34,7 @@ struct KerasTranslator {
         for member in spec.config.members where member.key != "name" && member.key != "shared_object_id" {
             let key = renamed(member.key, className: spec.className)
             guard let meaning = row.key(key, generation: target),
-                !(key == "build_config" || key == "batch_shape" || key == "batch_input_shape")
+                !(key == "build_config" || key == "batch_shape" || key == "batch_input_shape" || key == "input_dtype")
             else {
                 drop(member.key, member.value, of: spec, meaning: row.key(member.key, generation: source))
                 continue

@@ -79,13 +79,23 @@ def masked_floats(rng, batch, time, features, mask_value=0.0, full=True):
 
 # -- files -----------------------------------------------------------------------------------------
 
-def write_zip(path, members):
-    """A zip without dates; members: [(name, bytes)] all stored."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+def write_zip(path, members, deflated=False):
+    """A zip without dates; members: [(name, bytes)], all stored or all deflated."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED, compresslevel=9) as archive:
         for name, data in members:
             info = zipfile.ZipInfo(name, EPOCH)
             info.external_attr = 0o600 << 16
+            info.compress_type = archive.compression
             archive.writestr(info, data)
+
+
+# Keras stores the members of a .keras file, and most of them is HDF5's own. Past this many bytes they are deflated here, which Keras reads too.
+STORED_KERAS = 22_000
+
+
+def write_keras(path, members):
+    """A .keras file without dates, deflated if it is large."""
+    write_zip(path, members, deflated=sum(len(data) for _, data in members) > STORED_KERAS)
 
 
 def strip_dates(path):
@@ -100,18 +110,18 @@ def strip_dates(path):
                 value["date_saved"] = "2000-01-01@00:00:00"
             data = json.dumps(value).encode()
         result.append((name, data))
-    write_zip(path, result)
+    write_keras(path, result)
 
 
 def write_npz(path, arrays):
-    """np.savez without dates (np.load reads it)."""
+    """np.savez_compressed without dates (np.load reads it)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     members = []
     for name, value in arrays.items():
         buffer = io.BytesIO()
         np.lib.format.write_array(buffer, np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value), allow_pickle=False)
         members.append((name + ".npy", buffer.getvalue()))
-    write_zip(path, members)
+    write_zip(path, members, deflated=True)
 
 
 def write_expected(name, inputs, outputs):

@@ -1,143 +1,124 @@
-"""A workload of ingot-bench in ONNX Runtime or PyTorch, whichever this Python has: `bench_peers.py WORKLOAD THREADS`.
+"""A model of ingot-bench in another runtime: `bench_peers.py onnxruntime|torch MODEL INPUTS.npz OUTPUT THREADS`.
 
-Lines in: `run` is answered by the milliseconds of one run, `output` by a count and that many floats of the first output.
-Weights and inputs are made from names, as Workload.swift says.
+MODEL is a directory that transformers opens, or a .safetensors file with the state dict of torch.nn's LSTM, GRU or RNN. ONNX Runtime is
+given what torch exports of it. Lines in: `run` is answered by the milliseconds of one run, `output` by a count and that many floats.
 """
 
 import os
 import sys
 import time
+import warnings
 
-workload, threads = sys.argv[1], int(sys.argv[2])
+runtime, model_path, inputs_path, output, threads = sys.argv[1:5] + [int(sys.argv[5])]
 os.environ["OMP_NUM_THREADS"] = str(threads)
+os.environ["HF_HUB_OFFLINE"] = "1"
+warnings.filterwarnings("ignore")
 
 import numpy as np
 
 
-def tensor(name, shape, scale):
-    seed = 2166136261
-    for byte in name.encode():
-        seed = (seed ^ byte) * 16777619 & 0xFFFFFFFF
-    index = np.arange(int(np.prod(shape)), dtype=np.uint32)
-    bits = index * np.uint32(2654435761) + np.uint32(seed)
-    return (((bits >> np.uint32(8)).astype(np.float32) / np.float32(16777216) - np.float32(0.5)) * np.float32(scale)).reshape(shape)
+def answer(bytes):
+    os.write(answers, bytes)
 
 
-def weight(name, shape):
-    return tensor(name, shape, np.sqrt(12 / shape[0]) if len(shape) == 2 else 0.2)
+# Libraries print where they like; answers have the first output to themselves.
+answers = os.dup(1)
+os.dup2(2, 1)
 
 
-def bert_onnx(tokens, layers=12, width=768, heads=12, inner=3072, vocabulary=30522):
-    """The graph of Transformer.swift, in the ops that PyTorch's exporter writes."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
+def module(attention):
+    """The model as a function of the inputs, in their order."""
+    import torch
+    from safetensors.torch import load_file
 
-    nodes, initializers = [], []
+    if model_path.endswith(".safetensors"):
+        weights = load_file(model_path)
+        units, features = weights["weight_hh_l0"].shape[1], weights["weight_ih_l0"].shape[1]
+        kind = {1: torch.nn.RNN, 3: torch.nn.GRU, 4: torch.nn.LSTM}[weights["weight_ih_l0"].shape[0] // units]
+        layers = sum(name.startswith("weight_hh_l") for name in weights)
+        network = kind(features, units, layers, batch_first=True)
+        network.load_state_dict(weights)
 
-    def constant(name, array):
-        initializers.append(numpy_helper.from_array(array, name))
-        return name
+        class Sequence(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.network = network
 
-    def add(op, inputs, **attributes):
-        name = f"v{len(nodes)}"
-        nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
-        return name
+            def forward(self, x):
+                return self.network(x)[0]
 
-    def norm(x, name):
-        return add("LayerNormalization", [x, constant(f"{name}.scale", weight(f"{name}.scale", [width])),
-                                          constant(f"{name}.offset", weight(f"{name}.offset", [width]))], axis=-1, epsilon=1e-12)
+        return Sequence().eval()
+    import transformers
 
-    def dense(x, name, a, b):
-        product = add("MatMul", [x, constant(f"{name}.weight", weight(f"{name}.weight", [a, b]))])
-        return add("Add", [product, constant(f"{name}.bias", weight(f"{name}.bias", [b]))])
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    config = transformers.AutoConfig.from_pretrained(model_path)
+    loaded = getattr(transformers, config.architectures[0]).from_pretrained(model_path, attn_implementation=attention).eval()
 
-    size = width // heads
-    split = constant("split", np.array([1, tokens, heads, size], dtype=np.int64))
-    joined = constant("joined", np.array([1, tokens, width], dtype=np.int64))
-    root, two, one, half = (constant(n, np.array(v, dtype=np.float32))
-                            for n, v in [("root", size**0.5), ("two", 2**0.5), ("one", 1), ("half", 0.5)])
-    embedded = add("Gather", [constant("words.weight", weight("words.weight", [vocabulary, width])), "input_ids"], axis=0)
-    hidden = norm(add("Add", [embedded, constant("positions.weight", weight("positions.weight", [tokens, width]))]), "embeddings")
-    for layer in range(layers):
-        q, k, v = (add("Reshape", [dense(hidden, f"layer{layer}.{part}", width, width), split]) for part in ("query", "key", "value"))
-        q, k, v = add("Transpose", [q], perm=[0, 2, 1, 3]), add("Transpose", [k], perm=[0, 2, 3, 1]), add("Transpose", [v], perm=[0, 2, 1, 3])
-        weights = add("Softmax", [add("Div", [add("MatMul", [q, k]), root])], axis=-1)
-        mixed = add("Reshape", [add("Transpose", [add("MatMul", [weights, v])], perm=[0, 2, 1, 3]), joined])
-        hidden = norm(add("Add", [dense(mixed, f"layer{layer}.output", width, width), hidden]), f"layer{layer}.norm1")
-        up = dense(hidden, f"layer{layer}.up", width, inner)
-        active = add("Mul", [add("Mul", [up, add("Add", [add("Erf", [add("Div", [up, two])]), one])]), half])
-        hidden = norm(add("Add", [dense(active, f"layer{layer}.down", inner, width), hidden]), f"layer{layer}.norm2")
-    graph = helper.make_graph(
-        nodes, "bert", [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, tokens])],
-        [helper.make_tensor_value_info(hidden, TensorProto.FLOAT, [1, tokens, width])], initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    class Named(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = loaded
+
+        def forward(self, *tensors):
+            return self.model(**dict(zip(names, tensors)), use_cache=False, return_dict=True)[output]
+
+    return Named().eval()
 
 
-def in_onnxruntime():
-    import onnxruntime
-
-    name = f"onnxruntime {onnxruntime.__version__}"
-    if not workload.startswith("bert-base-"):
-        return None
-    tokens = int(workload.split("-")[2])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # With bf16 ours is held against the same f32 model.
-    session = onnxruntime.InferenceSession(bert_onnx(tokens).SerializeToString(), options, providers=["CPUExecutionProvider"])
-    ids = (np.arange(tokens, dtype=np.int64) * 7919 % 30522).reshape(1, tokens)
-    return name, lambda: session.run(None, {"input_ids": ids})[0]
+arrays = dict(np.load(inputs_path))
+names = sorted(arrays)
 
 
 def in_torch():
     import torch
 
     torch.set_num_threads(threads)
-    name = f"torch {torch.__version__}"
-    if not workload.startswith("attention-"):
-        return None
-    parts = workload.split("-")
-    batch, tokens = map(int, parts[1].split("x"))
-    window = int(parts[2].removeprefix("window")) if len(parts) > 2 else None
-    q, k, v = (torch.from_numpy(tensor(n, [batch, tokens, 12, 64], 2)).transpose(1, 2) for n in ("query", "key", "value"))
-    mask = None
-    if window is not None:
-        distance = torch.arange(tokens)[:, None] - torch.arange(tokens)[None, :]
-        mask = distance.abs() <= window
+    network = module("sdpa")
+    tensors = [torch.from_numpy(arrays[name]) for name in names]
 
     def run():
         with torch.inference_mode():
-            return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).contiguous().numpy()
+            return network(*tensors).numpy()
 
-    return name, run
+    return f"torch {torch.__version__}", run
+
+
+def in_onnxruntime():
+    import onnxruntime
+
+    path = inputs_path.removesuffix(".npz").removesuffix("-bf16") + ".onnx"
+    if not os.path.exists(path):
+        import torch
+
+        with torch.no_grad():
+            torch.onnx.export(
+                module("eager"), tuple(torch.from_numpy(arrays[name]) for name in names), path, dynamo=False, opset_version=17,
+                input_names=names, output_names=[output])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return f"onnxruntime {onnxruntime.__version__}", lambda: session.run(None, arrays)[0]
 
 
 def main():
     try:
-        made = in_onnxruntime()
+        name, run = in_torch() if runtime == "torch" else in_onnxruntime()
     except ImportError:
-        try:
-            made = in_torch()
-        except ImportError:
-            made = None
-    out = sys.stdout.buffer
-    if made is None:
-        out.write(b"unknown\n")
-        out.flush()
+        answer(b"unknown\n")
         return
-    name, run = made
     result = run()
-    out.write(f"ready {name}\n".encode())
-    out.flush()
+    answer(f"ready {name}\n".encode())
     for line in sys.stdin:
         if line.strip() == "run":
             start = time.perf_counter()
             result = run()
-            out.write(f"{(time.perf_counter() - start) * 1e3}\n".encode())
+            answer(f"{(time.perf_counter() - start) * 1e3}\n".encode())
         else:
-            flat = np.ascontiguousarray(result, dtype=np.float32).reshape(-1)
-            out.write(f"{flat.size}\n".encode() + flat.tobytes())
-        out.flush()
+            data = memoryview(f"{result.size}\n".encode() + np.ascontiguousarray(result, dtype=np.float32).tobytes())
+            while data:
+                data = data[os.write(answers, data):]
 
 
 main()

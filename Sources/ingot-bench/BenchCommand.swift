@@ -1,5 +1,6 @@
 import ArgumentParser
 import ByteIO
+import Conversion
 import Executor
 import Glibc
 import JSON
@@ -19,8 +20,8 @@ struct CompareCommand: ParsableCommand {
         commandName: "compare",
         abstract: "Times workloads, in turns with peers.",
         discussion: """
-            A peer is a Python that has onnxruntime and onnx, or torch: it is given the same weights and inputs, runs the workloads that it
-            knows, and its outputs are compared with ours. Times are milliseconds; a ratio is our median by the peer's.
+            A peer is onnxruntime or torch of a Python that has transformers and torch: it opens the same model, is given the same inputs, and
+            its outputs are compared with ours. Times are milliseconds; a ratio is our median by the peer's.
 
             Examples:
               ingot-bench
@@ -30,11 +31,14 @@ struct CompareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Only workloads whose names contain this.", valueName: "text"))
     var filter = ""
 
-    @Option(help: ArgumentHelp("A Python interpreter to compare with; several may be named.", valueName: "python"))
+    @Option(help: ArgumentHelp("A Python interpreter whose runtimes to compare with; several may be named.", valueName: "python"))
     var peer: [String] = []
 
     @Option(help: ArgumentHelp("Where the peers' script is.", valueName: "file"))
     var peerScript = "Fixtures/generate/bench_peers.py"
+
+    @Option(help: ArgumentHelp("Where models are kept from one run to the next.", valueName: "folder"))
+    var models = ".build/bench"
 
     @Option(name: .customLong("repeat"), help: ArgumentHelp("Runs of each workload, after one to warm up.", valueName: "n"))
     var repetitions = 15
@@ -70,11 +74,14 @@ struct CompareCommand: ParsableCommand {
 
     /// Ours and every peer's, one run of each in turn.
     private func measure(_ workload: Workload) throws -> Row {
-        let prepared = try workload.prepare(threads)
+        let prepared = try workload.prepare(in: models, threads: threads)
+        let inputs = "\(models)/\(workload.name).npz"
+        try Arrays.write(prepared.inputs.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, to: inputs, replacesExisting: true)
         var peers: [Peer] = []
         for python in peer {
-            if let started = try Peer(python: python, script: peerScript, workload: workload.name, threads: threads) {
-                peers.append(started)
+            for runtime in ["onnxruntime", "torch"] {
+                let arguments = [runtime, prepared.path, inputs, prepared.output, "\(threads)"]
+                if let started = try Peer(python: python, script: peerScript, arguments: arguments) { peers.append(started) }
             }
         }
         var times = [[Double]](repeating: [], count: peers.count + 1)

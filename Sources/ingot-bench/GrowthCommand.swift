@@ -73,8 +73,8 @@ struct GrowthCommand: ParsableCommand {
                 let attention = Attention(pattern: pattern, scale: 0.125)
                 graph.outputs = [NamedValue("output", try graph.append(.composite(.attention(attention)), values))]
                 let inputs = Dictionary(
-                    uniqueKeysWithValues: ["query", "key", "value"].map {
-                        ($0, BenchTensors.tensor(named: $0, shape: [1, tokens, 4, 64], scale: 2))
+                    uniqueKeysWithValues: try ["query", "key", "value"].map {
+                        ($0, try BenchTensors.tensor(named: $0, shape: [1, tokens, 4, 64], deviation: 0.6))
                     })
                 let options = ExecutionOptions(threadCount: threads, isRepeated: true, keepsLayerOutputs: false)
                 let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)

@@ -1,16 +1,17 @@
 import ByteIO
 import Glibc
 
-/// A Python process that runs a workload each time it is told to: lines in, lines out.
+/// A Python process that runs a model in another runtime each time it is told to: lines in, lines out.
 final class Peer {
     let name: String
     private let process: pid_t
     private let toPeer: UnsafeMutablePointer<FILE>
     private let fromPeer: UnsafeMutablePointer<FILE>
 
-    /// nil if that Python doesn't know the workload.
+    /// nil if that Python doesn't have the runtime.
+    /// - Parameter arguments: of the script.
     /// - Throws: `InputError` if it can't be started or says nothing.
-    init?(python: String, script: String, workload: String, threads: Int) throws {
+    init?(python: String, script: String, arguments: [String]) throws {
         var (toChild, fromChild): ([Int32], [Int32]) = ([0, 0], [0, 0])
         guard pipe(&toChild) == 0, pipe(&fromChild) == 0 else { throw InputError("no pipe to \(python)") }
         var actions = posix_spawn_file_actions_t()
@@ -19,10 +20,10 @@ final class Peer {
         posix_spawn_file_actions_adddup2(&actions, toChild[0], 0)
         posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
         for end in toChild + fromChild { posix_spawn_file_actions_addclose(&actions, end) }
-        let arguments: [UnsafeMutablePointer<CChar>?] = ([python, script, workload, "\(threads)"] as [String]).map { strdup($0) } + [nil]
-        defer { for argument in arguments { free(argument) } }
+        var words: [UnsafeMutablePointer<CChar>?] = ([python, script] + arguments).map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
         var child: pid_t = 0
-        let status = posix_spawnp(&child, python, &actions, nil, arguments, environ)
+        let status = posix_spawnp(&child, python, &actions, nil, &words, environ)
         close(toChild[0])
         close(fromChild[1])
         guard status == 0, let input = fdopen(toChild[1], "w"), let output = fdopen(fromChild[0], "r") else {
@@ -34,7 +35,7 @@ final class Peer {
         guard let answer, answer.hasPrefix("ready ") else {
             name = ""
             if answer == "unknown" { return nil }
-            throw InputError("\(python) \(script) \(workload) gave no answer")
+            throw InputError("\(python) \(script) \(arguments.joined(separator: " ")) gave no answer")
         }
         name = String(answer.dropFirst(6))
     }

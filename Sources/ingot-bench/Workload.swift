@@ -1,10 +1,12 @@
+import Architectures
 import ByteIO
+import Conversion
 import Executor
 import ModelIR
 
-/// Something to time: made ready once, then run again and again.
+/// A forward pass to time: a model that is opened as `ingot run` opens it, and inputs.
 struct Workload {
-    /// Weights in place, inputs chosen.
+    /// Made ready once, then run again and again.
     struct Prepared {
         /// Floating-point operations of one run.
         var operations: Double
@@ -12,72 +14,76 @@ struct Workload {
         var weightBytes: Double
         /// One run; the first output.
         var run: () throws -> Tensor
+        /// What peers are given: the model's path, a name of the output, and inputs.
+        var path: String
+        var output: String
+        var inputs: [String: Tensor]
     }
 
-    /// Peers know it by this name.
     var name: String
-    /// Made ready for a number of threads.
-    var prepare: (Int) throws -> Prepared
+    var precision = Precision.f32
+    var model: BenchModel
+    var inputs: [String: Tensor]
 
-    static var all: [Workload] {
-        [Transformer.bertBase].flatMap { model in
-            [128, 512].flatMap { tokens in
-                Precision.allCases.map { precision in
-                    let name = "\(model.name)-\(tokens)" + (precision == .f32 ? "" : "-\(precision.rawValue)")
-                    return Workload(name: name) { try model.prepared(batch: 1, tokens: tokens, threads: $0, precision: precision) }
-                }
-            }
-        } + Self.attention
-    }
+    /// Names, then sizes, as people say them.
+    static var all: [Workload] { transformers + recurrent + odd }
 
-    /// Attention alone, 12 heads of 64: rows, tokens, and keys that a token sees on either side.
-    private static var attention: [Workload] {
-        [(1, 128, nil), (1, 512, nil), (8, 128, nil), (1, 4096, 256), (1, 4096, nil)].map { batch, tokens, window in
-            Workload(name: "attention-\(batch)x\(tokens)" + (window.map { "-window\($0)" } ?? "")) { threads in
-                var graph = Graph(name: "attention")
-                let shape = [batch, tokens, 12, 64]
-                let inputs = try ["query", "key", "value"].map { try graph.addInput($0, ValueType(.f32, Shape(fixed: shape))) }
-                let pattern = window.map { AttentionPattern.slidingWindow(before: $0, after: $0, dilation: 1) } ?? .full
-                let attention = Attention(pattern: pattern, scale: 0.125)
-                graph.outputs = [NamedValue("output", try graph.append(.composite(.attention(attention)), inputs))]
-                let tensors = Dictionary(
-                    uniqueKeysWithValues: ["query", "key", "value"].map { ($0, BenchTensors.tensor(named: $0, shape: shape, scale: 2)) })
-                return try Self.prepared(graph, parameters: [String: Tensor](), inputs: tensors, threads: threads)
-            }
+    private static func text(_ model: BenchModel, _ vocabulary: Int, batch: Int = 1, tokens: Int, decoder: Int? = nil) -> [Workload] {
+        var inputs = ["input_ids": BenchTensors.ids([batch, tokens], vocabulary: vocabulary)]
+        if let decoder { inputs["decoder_input_ids"] = BenchTensors.ids([batch, decoder], vocabulary: vocabulary) }
+        let sizes = (batch == 1 ? "" : "\(batch)x") + "\(tokens)" + (decoder.map { "+\($0)" } ?? "")
+        return Precision.allCases.map { precision in
+            Workload(
+                name: "\(model.name)-\(sizes)" + (precision == .f32 ? "" : "-\(precision.rawValue)"), precision: precision, model: model,
+                inputs: inputs)
         }
     }
 
-    /// A graph with its plan, weights packed.
-    static func prepared(
-        _ graph: Graph, parameters: any ParameterSource, inputs: [String: Tensor], threads: Int, precision: Precision = .f32
-    ) throws -> Prepared {
+    private static var transformers: [Workload] {
+        let bert = BenchModel.bert("bert-base", layers: 12, width: 768, heads: 12, inner: 3_072)
+        let gpt2 = BenchModel.gpt2("gpt2", layers: 12, width: 768, heads: 12)
+        let t5 = BenchModel.t5("t5-small", layers: 6, width: 512, heads: 8, inner: 2_048)
+        return [128, 512].flatMap { text(bert, 30_522, tokens: $0) } + [128, 1_024].flatMap { text(gpt2, 50_257, tokens: $0) }
+            + text(t5, 32_128, tokens: 128, decoder: 32)
+    }
+
+    private static var recurrent: [Workload] {
+        [("lstm", 4), ("gru", 3), ("rnn", 1)].flatMap { name, gates in
+            steps(BenchModel.recurrent("\(name)-512", gates: gates, layers: 2, features: 512, units: 512), 512, [(1, 256), (32, 128)])
+        }
+    }
+
+    /// Sizes that no block divides.
+    private static var odd: [Workload] {
+        let bert = BenchModel.bert("bert-odd", layers: 5, width: 300, heads: 6, inner: 1_100, positions: 400, vocabulary: 5_003)
+        let gpt2 = BenchModel.gpt2("gpt2-odd", layers: 5, width: 330, heads: 5, positions: 700, vocabulary: 5_003)
+        return text(bert, 5_003, batch: 3, tokens: 77) + text(gpt2, 5_003, batch: 2, tokens: 301)
+            + [("lstm", 4), ("gru", 3), ("rnn", 1)].flatMap { name, gates in
+                steps(BenchModel.recurrent("\(name)-odd", gates: gates, layers: 2, features: 97, units: 301), 97, [(1, 100), (7, 90)])
+            }
+    }
+
+    private static func steps(_ model: BenchModel, _ features: Int, _ sizes: [(batch: Int, time: Int)]) -> [Workload] {
+        sizes.map { batch, time in
+            let storage = BenchTensors(seed: 7, mean: 0, width: 3, count: batch * time * features)
+            return Workload(
+                name: "\(model.name)-\(batch)x\(time)", model: model,
+                inputs: ["input": Tensor(dtype: .f32, shape: [batch, time, features], storage: storage)])
+        }
+    }
+
+    /// - Parameter folder: where models are kept from one run to the next.
+    func prepare(in folder: String, threads: Int) throws -> Prepared {
+        let path = try model.write(in: folder)
+        let loaded = try ModelFile.open(path).requireModel()
+        let graph = try loaded.graph()
+        let inputs = try loaded.completed(inputs).inputs
         let options = ExecutionOptions(threadCount: threads, isRepeated: true, precision: precision, keepsLayerOutputs: false)
         let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)
+        let parameters = Dictionary(loaded.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         let executor = try Executor(plan: plan, parameters: parameters)
-        return Prepared(operations: Double(plan.operations), weightBytes: Double(plan.parameterBytes)) {
-            try executor.run(inputs: inputs).outputs[0].tensor
-        }
-    }
-}
-
-/// Numbers that ours and the peers make alike, from a tensor's name: uniform in -1/2 ..< 1/2 times a scale.
-enum BenchTensors: ParameterSource {
-    case weights(shapes: [String: [Int]])
-
-    func tensor(named name: String) throws -> Tensor {
-        guard case .weights(let shapes) = self, let shape = shapes[name] else { throw GraphError("there is no parameter '\(name)'") }
-        // Variance 1 / fan-in keeps activations of one size through the layers.
-        let fanIn = Double(shape.first ?? 1)
-        return Self.tensor(named: name, shape: shape, scale: shape.count == 2 ? (12 / fanIn).squareRoot() : 0.2)
-    }
-
-    /// Element i is ((i * 2654435761 + FNV-1a of the name) mod 2^32, its high 24 bits) / 2^24 - 1/2, times `scale`.
-    static func tensor(named name: String, shape: [Int], scale: Double) -> Tensor {
-        let seed = name.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        let factor = Float(scale)
-        let values = (0..<shape.reduce(1, *)).map { i in
-            (Float((UInt32(truncatingIfNeeded: i) &* 2_654_435_761 &+ seed) >> 8) / 16_777_216 - 0.5) * factor
-        }
-        return Tensor(values, shape: shape)
+        return Prepared(
+            operations: Double(plan.operations), weightBytes: Double(plan.parameterBytes),
+            run: { try executor.run(inputs: inputs).outputs[0].tensor }, path: path, output: graph.outputs[0].name, inputs: self.inputs)
     }
 }

@@ -62,7 +62,10 @@ struct CompareCommand: ParsableCommand {
         for workload in workloads {
             let row = try measure(workload)
             rows.append(row)
-            if !json { print(row.text) }
+            if !json {
+                print(row.text)
+                fflush(nil)
+            }
         }
         if json {
             let document: JSONValue = [
@@ -87,11 +90,15 @@ struct CompareCommand: ParsableCommand {
         var times = [[Double]](repeating: [], count: peers.count + 1)
         var output: Tensor?
         for repetition in 0...repetitions {
+            settle()
+            _ = try prepared.run()
             let start = milliseconds()
             output = try prepared.run()
             let own = milliseconds() - start
             if repetition > 0 { times[0].append(own) }
             for (i, peer) in peers.enumerated() {
+                settle()
+                _ = try peer.time()
                 let time = try peer.time()
                 if repetition > 0 { times[i + 1].append(time) }
             }
@@ -107,6 +114,10 @@ struct CompareCommand: ParsableCommand {
             workload: workload.name, times: times[0].sorted(), operations: prepared.operations, bytes: prepared.weightBytes, peers: results)
     }
 }
+
+/// Threads that wait in a loop for more work give up meanwhile, or one runtime would slow the next. A run that isn't timed wakes a runtime's
+/// own threads again.
+private func settle() { usleep(50_000) }
 
 /// Of a clock that only goes forward.
 func milliseconds() -> Double {

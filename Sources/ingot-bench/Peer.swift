@@ -13,13 +13,15 @@ final class Peer {
     /// - Throws: `InputError` if it can't be started or says nothing.
     init?(python: String, script: String, arguments: [String]) throws {
         var (toChild, fromChild): ([Int32], [Int32]) = ([0, 0], [0, 0])
-        guard pipe(&toChild) == 0, pipe(&fromChild) == 0 else { throw InputError("no pipe to \(python)") }
+        // A later peer must not hold an earlier one's pipes open.
+        guard pipe(&toChild) == 0, pipe(&fromChild) == 0, (toChild + fromChild).allSatisfy({ fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
+            throw InputError("no pipe to \(python)")
+        }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, toChild[0], 0)
         posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
-        for end in toChild + fromChild { posix_spawn_file_actions_addclose(&actions, end) }
         var words: [UnsafeMutablePointer<CChar>?] = ([python, script] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var child: pid_t = 0

@@ -25,7 +25,7 @@ enum { CK_SUM, CK_GREATEST, CK_LEAST };
 
 enum { CK_SIMPLE, CK_LSTM, CK_GRU_RESET_AFTER, CK_GRU_RESET_BEFORE };
 
-// A recurrent layer over all time steps. Units come in blocks of 16; `gates` is the number of gates of the cell (1, 4, 3, 3).
+// A recurrent layer over time. Units come in blocks of 16; `gates` is the number of gates of the cell (1, 4, 3, 3).
 typedef struct {
     int cell;
     ck_activation activation, recurrent_activation;
@@ -34,7 +34,9 @@ typedef struct {
     const float *weights;
     // Recurrent bias [block][gate][16], or NULL.
     const float *recurrent_bias;
-    // x W + b: [batch][time][block][gate][16].
+    // Steps of this call, in the order of walking: calls follow one another.
+    size_t first, last;
+    // x W + b of these steps: [step][batch][block][gate][16].
     const float *inputs;
     // [batch][time], or NULL: a step of a row with 0 leaves its state.
     const uint8_t *mask;
@@ -121,7 +123,7 @@ typedef struct {
     void (*layer_norm)(size_t rows, size_t n, const float *x, const float *scale, const float *offset, float epsilon, int uses_rms, float *y);
     // y = x * scale + offset, both [n], for every row.
     void (*scale_rows)(size_t rows, size_t n, const float *x, const float *scale, const float *offset, float *y);
-    // The part of a recurrence that `thread` of `threads` has; `barrier` waits for all of them. The last hidden state is in hidden[time % 2].
+    // The part of a recurrence that `thread` of `threads` has; `barrier` waits for all of them. The last hidden state is in hidden[last % 2].
     void (*recurrence)(const ck_recurrence *r, size_t thread, size_t threads, void (*barrier)(void));
     // Queries first ..< last of a strand; gives how many of them have no key.
     int (*attention)(const ck_attention *a, size_t first, size_t last);

@@ -2,8 +2,8 @@ import CKernels
 import COneDNN
 import ModelIR
 
-/// Recurrent layers: one matmul for the inputs of all time steps, then a loop over time in which each thread has its blocks of 16 units
-/// from the recurrent product to the new state, and their weights in its own cache.
+/// Recurrent layers: one matmul for the inputs of as many time steps as the cache holds, then a loop over these steps in which each thread has
+/// its blocks of 16 units from the recurrent product to the new state, and their weights in its own cache.
 enum RecurrenceKernels: KernelFamily {
     /// Sizes of one layer; units are padded to blocks of 16.
     private struct Sizes {
@@ -14,13 +14,24 @@ enum RecurrenceKernels: KernelFamily {
         /// Units, padded.
         var pitch: Int { blocks * 16 }
 
+        /// Steps whose inputs are multiplied together.
+        let chunk: Int
+        /// Whether a chunk's inputs lie together, in the order of walking.
+        let isInOrder: Bool
+
         init(_ recurrence: Recurrence, x: [Int], recurrent: [Int]) {
             (batch, time, features) = (x[0], x[1], x[2])
             (units, gates) = (recurrent[0], recurrence.cell.gateCount)
+            let width = (units + 15) / 16 * gates * 16
+            // 2 MiB of products, but rows enough for a matmul at full speed.
+            let most = max((1 << 19) / max(batch * width, 1), 64 / max(batch, 1), 1)
+            let count = max(1, (time + most - 1) / most)
+            chunk = (time + count - 1) / count
+            isInOrder = batch == 1 && count == 1 && !recurrence.goesBackwards
         }
 
-        /// Floats of work space: the inputs' products, two hidden states, cell state or update gate, reset state.
-        var scratchCount: Int { batch * time * width + 4 * batch * pitch }
+        /// Floats of work space: a chunk's products, two hidden states, cell state or update gate, reset state; a chunk's inputs.
+        var scratchCount: Int { batch * chunk * width + 4 * batch * pitch + (isInOrder ? 0 : batch * chunk * features) }
     }
 
     static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType]) -> Int {
@@ -45,15 +56,16 @@ enum RecurrenceKernels: KernelFamily {
         let recurrent = packRecurrent(request.inputs[2].floats, recurrence.cell, sizes)
 
         let inputs = request.scratch.pointer.assumingMemoryBound(to: Float.self)
-        let states = inputs + sizes.batch * sizes.time * sizes.width
+        let states = inputs + sizes.batch * sizes.chunk * sizes.width
         let stateCount = sizes.batch * sizes.pitch
+        let rows = sizes.isInOrder ? x.floats : states + 4 * stateCount
         let mask = recurrence.maskIndex.map { request.inputs[$0] }
         let initial = recurrence.firstStateIndex.map { Array(request.inputs[$0...]) } ?? []
         let multiply =
             try sizes.time == 0
             ? nil
             : request.engine.matmul(
-                MatmulShape(m: sizes.batch * sizes.time, k: sizes.features, n: sizes.width), a: x.floats, b: kernel.floats,
+                MatmulShape(m: sizes.batch * sizes.chunk, k: sizes.features, n: sizes.width), a: rows, b: kernel.floats,
                 bias: inputBias?.floats, result: inputs, packsWeights: true)
         var task = ck_recurrence()
         task.cell = code(recurrence.cell)
@@ -73,17 +85,26 @@ enum RecurrenceKernels: KernelFamily {
         let work = sizes.batch * sizes.units * sizes.units * sizes.gates
         let team = ThreadTeam(count: work >= 1 << 16 ? min(request.team.count, sizes.blocks) : 1)
 
-        let held = (recurrent, recurrentBias, inputBias, request.inputs[0], mask, initial, request.outputs, request.scratch)
+        let run = ck_math_table().pointee.recurrence
+        let held = (recurrent, recurrentBias, inputBias, x, mask, initial, request.outputs, request.scratch)
+        let copyTeam = request.team
         return { [task, held] in
-            try multiply?()
             states.update(repeating: 0, count: 4 * stateCount)
             for (source, target) in zip(held.5, [states, states + 2 * stateCount]) {
                 copyRows(source.floats, sizes.units, to: target, sizes.pitch, sizes)
             }
-            let (run, barrier) = (ck_math_table().pointee.recurrence, on_barrier() ?? {})
+            let barrier = on_barrier() ?? {}
             var task = task
-            withUnsafePointer(to: &task) { task in
-                team.run { thread, threads in run?(task, thread, threads, barrier) }
+            for first in stride(from: 0, to: sizes.time, by: max(sizes.chunk, 1)) {
+                (task.first, task.last) = (first, min(first + sizes.chunk, sizes.time))
+                if !sizes.isInOrder {
+                    gather(held.3.floats, steps: first..<task.last, backwards: recurrence.goesBackwards, to: rows, sizes, copyTeam)
+                }
+                // The last chunk's rows past its steps are left from before, and their products aren't used.
+                try multiply?()
+                withUnsafePointer(to: &task) { task in
+                    team.run { thread, threads in run?(task, thread, threads, barrier) }
+                }
             }
             let last = sizes.time % 2 == 0 ? states : states + stateCount
             copyRows(last, sizes.pitch, to: held.6[1].floats, sizes.units, sizes)
@@ -96,6 +117,23 @@ enum RecurrenceKernels: KernelFamily {
         case .simple: Int32(CK_SIMPLE)
         case .lstm: Int32(CK_LSTM)
         case .gru(let resetAfter): Int32(resetAfter ? CK_GRU_RESET_AFTER : CK_GRU_RESET_BEFORE)
+        }
+    }
+
+    /// [batch, time, features] as [step][batch][features], in the order of walking.
+    private static func gather(
+        _ x: UnsafeMutablePointer<Float>, steps: Range<Int>, backwards: Bool, to target: UnsafeMutablePointer<Float>, _ sizes: Sizes,
+        _ team: ThreadTeam
+    ) {
+        team.split(steps.count, cost: sizes.batch * sizes.features / 4) { pieces in
+            for i in pieces {
+                let step = steps.lowerBound + i
+                let t = backwards ? sizes.time - 1 - step : step
+                for b in 0..<sizes.batch {
+                    (target + (i * sizes.batch + b) * sizes.features)
+                        .update(from: x + (b * sizes.time + t) * sizes.features, count: sizes.features)
+                }
+            }
         }
     }
 

@@ -29,7 +29,10 @@ struct Workload {
     static var all: [Workload] { transformers + recurrent + odd }
 
     private static func text(_ model: BenchModel, _ vocabulary: Int, batch: Int = 1, tokens: Int, decoder: Int? = nil) -> [Workload] {
-        var inputs = ["input_ids": BenchTensors.ids([batch, tokens], vocabulary: vocabulary)]
+        var inputs = [
+            "input_ids": BenchTensors.ids([batch, tokens], vocabulary: vocabulary),
+            "attention_mask": Tensor([Int64](repeating: 1, count: batch * tokens), shape: [batch, tokens]),
+        ]
         if let decoder { inputs["decoder_input_ids"] = BenchTensors.ids([batch, decoder], vocabulary: vocabulary) }
         let sizes = (batch == 1 ? "" : "\(batch)x") + "\(tokens)" + (decoder.map { "+\($0)" } ?? "")
         return Precision.allCases.map { precision in

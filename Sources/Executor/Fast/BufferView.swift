@@ -1,3 +1,4 @@
+import Glibc
 import ModelIR
 
 /// How the fast backend stores an element.
@@ -25,14 +26,32 @@ enum StorageKind: Hashable, Sendable {
 final class Allocation {
     let pointer: UnsafeMutableRawPointer
     let byteCount: Int
+    /// What it is a part of.
+    private let whole: Allocation?
+
+    private static let hugePage = 2 << 20
 
     init(byteCount: Int) {
         self.byteCount = byteCount
+        whole = nil
         // 64 more than asked, so that a vector that starts at the last element stays inside.
-        pointer = UnsafeMutableRawPointer.allocate(byteCount: byteCount + 64, alignment: 64)
+        let size = byteCount + 64
+        let isLarge = size >= Self.hugePage
+        pointer = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: isLarge ? Self.hugePage : 64)
+        // Weights are walked through once a pass: with small pages the table of pages would not stay in cache. Only a hint.
+        if isLarge { madvise(pointer, size / Self.hugePage * Self.hugePage, MADV_HUGEPAGE) }
     }
 
-    deinit { pointer.deallocate() }
+    /// A part of another one, which it keeps.
+    init(_ range: Range<Int>, of whole: Allocation) {
+        byteCount = range.count
+        pointer = whole.pointer + range.lowerBound
+        self.whole = whole
+    }
+
+    deinit {
+        if whole == nil { pointer.deallocate() }
+    }
 }
 
 /// A value's elements in memory: at a fixed place, so that kernels are prepared once with their pointers.

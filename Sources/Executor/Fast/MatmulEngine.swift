@@ -9,6 +9,11 @@ final class MatmulEngine {
     /// Weights packed so far, by where they come from, so that tied uses share them.
     private var packedWeights: [PackedWeights] = []
 
+    /// Packed weights lie one after the other, so that small ones too are in large pages.
+    private var slab = Allocation(byteCount: 0)
+    private var slabUsed = 0
+    private static let slabByteCount = 16 << 20
+
     private struct PackedWeights {
         let source: UnsafeMutableRawPointer
         let strides: [Int]
@@ -75,7 +80,7 @@ final class MatmulEngine {
         guard let wanted = on_weights_md(primitive.descriptor) else { throw UnsupportedError("oneDNN names no layout for weights") }
         let source = UnsafeMutableRawPointer(b)
         let known = packedWeights.first { $0.source == source && $0.strides == shape.bStrides && on_md_equal($0.layout, wanted) != 0 }
-        let memory = known?.memory ?? Allocation(byteCount: on_md_size(wanted))
+        let memory = known?.memory ?? place(byteCount: on_md_size(wanted))
         if known == nil {
             try reorder(b, primitive.weights, to: memory.pointer, wanted)
             if sharesWeights {
@@ -83,6 +88,14 @@ final class MatmulEngine {
             }
         }
         return try Matmul(primitive, engine, stream, weights: wanted, a, memory.pointer, bias, result, packed: memory)
+    }
+
+    private func place(byteCount: Int) -> Allocation {
+        let size = (byteCount + 63) / 64 * 64
+        guard size <= Self.slabByteCount / 8 else { return Allocation(byteCount: byteCount) }
+        if slabUsed + size > slab.byteCount { (slab, slabUsed) = (Allocation(byteCount: Self.slabByteCount), 0) }
+        defer { slabUsed += size }
+        return Allocation(slabUsed..<slabUsed + byteCount, of: slab)
     }
 
     /// Parameters may leave their places from now on.

@@ -174,6 +174,9 @@ def reformer_cases():
     case("reformer_around", "reformer", "ReformerForMaskedLM",
          reformer(["lsh", "local"], **plain, **around, hidden_act="gelu", layer_norm_eps=1e-6, num_buckets=8, hash_seed=4294967301),
          reformer_inputs("reformer_around", 36, 25))
+    case("reformer_past_the_circle", "reformer", "ReformerModel",
+         reformer(["local", "lsh"], **plain, local_num_chunks_before=5, local_num_chunks_after=4, lsh_num_chunks_before=4, lsh_num_chunks_after=3, hash_seed=5),
+         reformer_inputs("reformer_past_the_circle", 24, 11), notes="more neighbours than chunks")
     case("reformer_buckets_unset", "reformer", "ReformerModel",
          reformer(["lsh", "lsh"], num_buckets=None, lsh_attn_chunk_length=2, num_hashes=2, hash_seed=7, num_attention_heads=2, attention_head_size=4),
          reformer_inputs("reformer_buckets_unset", 24, 15, 6, 60), notes="num_buckets follows from the first call's length; a new model for each input")

@@ -7,6 +7,8 @@ final class FastProgram {
         let kernel: Kernel
         /// Values that it brings about, reshapes included.
         let outputs: [Int]
+        /// Whether it is to run this time; nil: always.
+        let condition: (() -> Bool)?
     }
 
     private let plan: Plan
@@ -55,8 +57,12 @@ final class FastProgram {
             if isConstant {
                 if !isView { try PassingParameter.filling(filled, makeKernel(request))() }
             } else {
+                let condition = try node.onlyForMany.map { tokens in
+                    let (counts, isGlobal) = (try view(tokens.counts), try view(tokens.isGlobal))
+                    return { LongformerRun.largestGlobalCount(counts, isGlobal) > tokens.few }
+                }
                 let kernel = isView ? {} : try PassingParameter.filling(filled, makeKernel(request))
-                steps.append(Step(kernel: kernel, outputs: node.outputs))
+                steps.append(Step(kernel: kernel, outputs: node.outputs, condition: condition))
                 for (output, view) in zip(node.outputs, request.outputs) { views[output] = view }
             }
         }
@@ -104,7 +110,7 @@ final class FastProgram {
             if wanted.contains(input.value.index) { captured[input.value.index] = view.capturedTensor() }
         }
         for step in steps {
-            try step.kernel()
+            if step.condition?() ?? true { try step.kernel() }
             guard !wanted.isEmpty else { continue }
             for value in step.outputs where wanted.contains(value) { captured[value] = views[value]?.capturedTensor() }
         }

@@ -23,7 +23,7 @@ let package = Package(
         .target(name: "CProcess"),
 
         // Bytes, text and numbers.
-        .target(name: "ByteIO"),
+        .target(name: "ByteIO", dependencies: ["CProcess"]),
         .target(name: "Digests", dependencies: ["ByteIO", "CXXHash", "COpenSSL"]),
         .target(name: "JSON", dependencies: ["ByteIO"]),
 

@@ -44,7 +44,13 @@ extension SafetensorsFormat {
         writer.append(UInt64(header.count))
         writer.append(header)
         try output.append(writer.bytes)
-        for entry in plan.entries { try entry.tensor.forEachPiece { try output.append($0) } }
+        var offset = UInt64(writer.bytes.count)
+        var places: [TensorPlace] = []
+        for entry in plan.entries {
+            places.append(TensorPlace(entry.tensor, at: offset))
+            offset += UInt64(entry.tensor.byteCount)
+        }
+        try output.write(places, threadCount: options.threadCount)
     }
 }
 

@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 
 /// A file that comes into being whole or not at all: written under a temporary name beside its target, then fsynced and renamed.
@@ -13,6 +14,9 @@ public final class OutputFile {
     private var isFinished = false
     /// Bytes appended so far.
     public private(set) var position: UInt64 = 0
+    /// Bytes written since the system was last told to bring them to the disk.
+    private var waiting = 0
+    private static let waitingLimit = 32 << 20
 
     /// - Parameter replacesExisting: whether an existing file may be replaced; checked now and again, atomically, by `commit()`.
     /// - Throws: `FileError` of kind `output`.
@@ -56,6 +60,12 @@ public final class OutputFile {
             if n < 0 && errno == EINTR { continue }
             guard n > 0 else { throw FileError.last(.output, path: targetPath, doing: "can't write") }
             done += n
+        }
+        waiting += bytes.count
+        if waiting >= Self.waitingLimit {
+            // What `commit()` would have to wait for.
+            cp_begin_writeback(fileDescriptor)
+            waiting = 0
         }
     }
 

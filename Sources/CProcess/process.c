@@ -84,3 +84,11 @@ ssize_t cp_receive_request(int socket, void *bytes, size_t count, int *first, in
   *first = descriptors[0], *second = descriptors[1];
   return received;
 }
+
+void cp_begin_writeback(int descriptor) {
+#ifdef __linux__
+  sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+#else
+  (void)descriptor;
+#endif
+}

@@ -8,7 +8,7 @@ extension HDF5Checkpoint {
     /// Writes groups, attributes and tensors; documents and the record are no part of an HDF5 file.
     ///
     /// libhdf5 lays the file out in memory (oldest structures, no times), so that it never sees a disk that is full. Without compression the
-    /// tensors' bytes then stream to their places in pieces of 1 MiB; with it, larger tensors are cut into chunks, shuffled and deflated, which
+    /// tensors' bytes then stream to their places; with it, larger tensors are cut into chunks, shuffled and deflated, which
     /// go to the file as soon as they have a place. Equal checkpoints give equal bytes at any number of threads. Names of a tie become hard links
     /// to one dataset. bf16 and 8-bit floats are opaque bytes with an attribute `dtype`, as Keras 3 writes them.
     /// - Throws: `UnsupportedError` with the full list of what HDF5 can't hold; `FileError` of kind `output`; errors of reading the tensors.
@@ -23,14 +23,8 @@ extension HDF5Checkpoint {
             throw UnsupportedError("libhdf5 can't lay out this file", items: [error.found ?? error.description])
         }
         try layout.write(to: output)
-        for (entry, offset) in zip(plan.datasets, layout.offsets) {
-            guard let offset else { continue }
-            var position = offset
-            try entry.tensor.forEachPiece { piece in
-                try output.write(piece, at: position)
-                position += UInt64(piece.count)
-            }
-        }
+        let places = zip(plan.datasets, layout.offsets).compactMap { entry, offset in offset.map { TensorPlace(entry.tensor, at: $0) } }
+        try output.write(places, threadCount: options.threadCount)
     }
 
     /// Makes the file without the elements, or with those only that are compressed.

@@ -1,5 +1,5 @@
 #pragma once
-// What parsing in a child process needs and Swift has no words for: fork, descriptors sent over a socket, limits on a process.
+// What Swift has no words for: fork, descriptors sent over a socket, limits on a process, writing begun ahead of a sync.
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,3 +26,6 @@ int cp_send_request(int socket, const void *bytes, size_t count, int first, int 
 
 // Waits for a message with two descriptors: its length, or 0 where the other end is closed or sends something else.
 ssize_t cp_receive_request(int socket, void *bytes, size_t count, int *first, int *second);
+
+// Has the system begin to bring a file's written pages to the disk, without waiting; a hint, whose failure has no consequence.
+void cp_begin_writeback(int descriptor);

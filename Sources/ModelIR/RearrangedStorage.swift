@@ -89,8 +89,9 @@ private final class RearrangedStorage: TensorStorage {
         for (index, source) in sources.enumerated() {
             let boxes = boxes.filter { $0.source == index }
             if boxes.isEmpty { continue }
-            let bytes = try source.bytes()
-            bytes.withUnsafeBytes { raw in
+            try ScratchMemory.shared.with(byteCount: source.byteCount) { scratch in
+                try source.storage.read(into: scratch, at: 0)
+                let raw = UnsafeRawBufferPointer(scratch)
                 for box in boxes where !box.shape.contains(0) {
                     switch source.dtype.size {
                     case 1: move(box, from: raw, to: target, as: UInt8.self)
@@ -104,7 +105,40 @@ private final class RearrangedStorage: TensorStorage {
     }
 }
 
-/// Copies one box. Where source and target run along different dimensions, as in a transposition, the two are walked in tiles that fit the cache.
+/// Memory that is used again: touching fresh pages takes longer than moving elements.
+private final class ScratchMemory: Sendable {
+    static let shared = ScratchMemory()
+    /// Larger memory is given back.
+    private static let largest = 16 << 20
+    private static let capacity = 4
+
+    private struct Block: @unchecked Sendable {
+        let bytes: UnsafeMutableRawBufferPointer
+    }
+
+    private let free = Mutex<[Block]>([])
+
+    func with<R>(byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> R) rethrows -> R {
+        var block = free.withLock { $0.popLast() } ?? Block(bytes: .allocate(byteCount: byteCount, alignment: 64))
+        if block.bytes.count < byteCount {
+            block.bytes.deallocate()
+            block = Block(bytes: .allocate(byteCount: byteCount, alignment: 64))
+        }
+        let used = block
+        defer {
+            let isKept =
+                used.bytes.count <= Self.largest
+                && free.withLock { blocks in
+                    if blocks.count < Self.capacity { blocks.append(used) }
+                    return blocks.contains { $0.bytes.baseAddress == used.bytes.baseAddress }
+                }
+            if !isKept { used.bytes.deallocate() }
+        }
+        return try body(UnsafeMutableRawBufferPointer(rebasing: used.bytes[0..<byteCount]))
+    }
+}
+
+/// Copies one box. Where source and target run along different dimensions, as in a transposition, the two are walked in tiles.
 private func move<Element: BitwiseCopyable>(
     _ box: ElementBox, from source: UnsafeRawBufferPointer, to target: UnsafeMutableRawBufferPointer, as type: Element.Type
 ) {
@@ -117,7 +151,12 @@ private func move<Element: BitwiseCopyable>(
     let row = takeSmallest(writes)
     let column = row.read == 1 ? (size: 1, read: 0, write: 0) : takeSmallest(reads)
     let step = MemoryLayout<Element>.stride
-    let tile = 32
+    // A tile is as wide as a cache line, and goes through a block of its own: lines whose distance is a multiple of a page displace each other
+    // from the cache, so each is touched once.
+    let tile = 64 / step
+    let block = UnsafeMutablePointer<Element>.allocate(capacity: tile * tile)
+    defer { block.deallocate() }
+    guard let sourceBase = source.baseAddress, let targetBase = target.baseAddress else { return }
     var counters = [Int](repeating: 0, count: sizes.count)
     var from = box.sourceOffset
     var to = box.targetOffset
@@ -128,11 +167,17 @@ private func move<Element: BitwiseCopyable>(
         } else {
             for column0 in stride(from: 0, to: column.size, by: tile) {
                 for row0 in stride(from: 0, to: row.size, by: tile) {
-                    for j in column0..<min(column0 + tile, column.size) {
-                        for i in row0..<min(row0 + tile, row.size) {
-                            let value = source.loadUnaligned(fromByteOffset: (from + i * row.read + j * column.read) * step, as: type)
-                            target.storeBytes(of: value, toByteOffset: (to + i * row.write + j * column.write) * step, as: type)
+                    let (rows, columns) = (min(tile, row.size - row0), min(tile, column.size - column0))
+                    let (first, last) = (from + row0 * row.read + column0 * column.read, to + row0 * row.write + column0 * column.write)
+                    for i in 0..<rows {
+                        let line = sourceBase + (first &+ i &* row.read) &* step
+                        for j in 0..<columns {
+                            block[j &* tile &+ i] = line.loadUnaligned(fromByteOffset: j &* column.read &* step, as: type)
                         }
+                    }
+                    for j in 0..<columns {
+                        let line = targetBase + (last &+ j &* column.write) &* step
+                        for i in 0..<rows { line.storeBytes(of: block[j &* tile &+ i], toByteOffset: i &* row.write &* step, as: type) }
                     }
                 }
             }

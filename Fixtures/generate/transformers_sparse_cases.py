@@ -78,8 +78,8 @@ def longformer_cases():
          ("safetensors5", "tf4"), notes="without global_attention_mask all tokens before the first separator are global")
     choices = separators(tokens("longformer_multiple_choice", 6, 11, low=3, types=2, mask="right", pad=1), *[(3, 5, 6)] * 6)
     case("longformer_multiple_choice", "longformer", "LongformerForMultipleChoice", longformer(**one),
-         {"": {k: v.reshape(2, 3, 11) for k, v in choices.items()}}, ("safetensors5",),
-         notes="without global_attention_mask all tokens after the first separator are global")
+         {"": {k: v.reshape(2, 3, 11) for k, v in choices.items()}}, ("safetensors5",), not_in_tf=("",),
+         notes="without global_attention_mask all tokens after the first separator are global; TensorFlow's class makes none global")
 
 
 # -- LED -------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def led_variants(seed):
 
 
 def led_cases():
-    case("led_model", "led", "LEDModel", led(encoder_layers=2, attention_window=[4, 8]), led_variants("led_model"), ("safetensors5",),
+    case("led_model", "led", "LEDModel", led(encoder_layers=2, attention_window=[4, 8]), led_variants("led_model"), ("safetensors5",), not_in_tf=("ids_only",),
          notes="without decoder_input_ids: input_ids shifted right behind decoder_start_token_id")
     case("led_lm", "led", "LEDForConditionalGeneration", led(), led_variants("led_lm"), ("safetensors5", "bin4", "tf4"), not_in_tf=("ids_only",),
          notes="final_logits_bias is random")
@@ -174,6 +174,9 @@ def reformer_cases():
     case("reformer_around", "reformer", "ReformerForMaskedLM",
          reformer(["lsh", "local"], **plain, **around, hidden_act="gelu", layer_norm_eps=1e-6, num_buckets=8, hash_seed=4294967301),
          reformer_inputs("reformer_around", 36, 25))
+    case("reformer_past_the_circle", "reformer", "ReformerModel",
+         reformer(["local", "lsh"], **plain, local_num_chunks_before=5, local_num_chunks_after=4, lsh_num_chunks_before=4, lsh_num_chunks_after=3, hash_seed=5),
+         reformer_inputs("reformer_past_the_circle", 24, 11), notes="more neighbours than chunks")
     case("reformer_buckets_unset", "reformer", "ReformerModel",
          reformer(["lsh", "lsh"], num_buckets=None, lsh_attn_chunk_length=2, num_hashes=2, hash_seed=7, num_attention_heads=2, attention_head_size=4),
          reformer_inputs("reformer_buckets_unset", 24, 15, 6, 60), notes="num_buckets follows from the first call's length; a new model for each input")

@@ -22,6 +22,7 @@ extension Inspection {
                         "bytes": .int(layer.byteCount), "supported": .bool(layer.isSupported),
                     ]
                 }),
+            "attention": .array(attention.filter { filter($0.name) }.map { Self.attention($0) }),
             "runnable": .bool(graph != nil), "obstacles": Self.list(obstacles), "unused": Self.list(unused), "opaque": Self.list(opaque),
             "assumptions": Self.list(assumptions), "unknown_keys": Self.list(unknownKeys), "has_proof": .bool(hasProof),
             "provenance": .object(provenance.reduce(into: JSONObject()) { $0[$1.key] = .string($1.value) }),
@@ -46,6 +47,16 @@ extension Inspection {
         }
         if withGraph { object["graph"] = graph.map { .string($0.text) } ?? .null }
         return .object(object)
+    }
+
+    private static func attention(_ layer: AttentionLayer) -> JSONValue {
+        let outline = layer.outline
+        return [
+            "layer": .string(layer.name), "heads": .int(outline.heads), "pattern": .string(outline.words), "tokens": .int(outline.tokens),
+            "attended_pairs": .int(outline.pairs), "all_pairs": .int(outline.allPairs),
+            "assumption": outline.assumption.isEmpty ? .null : .string(outline.assumption),
+            "pictures": .array(outline.pictures.map { ["heads": .int($0.heads), "rows": list($0.rows)] }),
+        ]
     }
 
     private static func port(_ name: String, _ type: ValueType) -> JSONValue {

@@ -45,6 +45,7 @@ public struct Inspection: Sendable {
     public var inputs: [(name: String, type: ValueType)] = []
     public var outputs: [(name: String, type: ValueType)] = []
     public var layers: [Layer] = []
+    public var attention: [AttentionLayer] = []
     public var tensors: [TensorRow] = []
     /// Of the model, without the optimizer.
     public var parameterCount = 0
@@ -128,6 +129,7 @@ public struct Inspection: Sendable {
             }
         }
         if let graph {
+            attention = Self.attention(in: graph)
             inputs = graph.inputs.map { ($0.name, graph.type(of: $0.value)) }
             outputs = graph.outputs.map { ($0.name, graph.type(of: $0.value)) }
         }

@@ -162,9 +162,9 @@ extension Verification {
         do {
             configurationDifference = try expected.graph().firstDifference(from: b.graph())?.description
         } catch let error as UnsupportedError {
-            // Neither can be run: nothing to compare but the layers by name and class.
-            let mine = expected.layers.map { "\($0.name) (\($0.kind))" }
-            let theirs = b.layers.map { "\($0.name) (\($0.kind))" }
+            // Neither can be run: nothing to compare but the layers by name and class, whatever order the formats keep them in.
+            let mine = expected.layers.map { "\($0.name) (\($0.kind))" }.sorted()
+            let theirs = b.layers.map { "\($0.name) (\($0.kind))" }.sorted()
             if mine != theirs {
                 configurationDifference = "layers \(mine.joined(separator: ", ")) against \(theirs.joined(separator: ", "))"
             }

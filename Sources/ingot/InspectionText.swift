@@ -41,12 +41,41 @@ struct InspectionText {
             Terminal.output("")
             TextTable(rows: rows, rightAligned: [3, 4]).lines.forEach(Terminal.output)
         }
+        attention()
         list("can't be run", i.obstacles)
         list("assumed", i.assumptions)
         list("configuration keys that Ingot doesn't know (assumed inert)", i.unknownKeys)
         list("tensors that no layer asks for", i.unused)
         list("objects that are no tensors", i.opaque)
         list("note", i.notes)
+    }
+
+    private func attention() {
+        for (outline, layers) in inspection.attentionGroups {
+            let shown = layers.filter(matches)
+            guard let first = shown.first, let last = shown.last else { continue }
+            Terminal.output("")
+            Terminal.output(shown.count < 2 ? "attention in \(first)" : "attention in \(shown.count) layers, \(first) to \(last)")
+            let isByHeads = outline.pictures.count > 1
+            Terminal.output("  " + (isByHeads ? "" : "\(heads(outline.heads)): ") + outline.words)
+            let share = Double(outline.pairs) / Double(max(outline.allPairs, 1)) * 100
+            Terminal.output(
+                "  for \(outline.tokens) tokens \(grouped(outline.pairs)) of \(grouped(outline.allPairs)) pairs, \(shortNumber(share)) %"
+                    + (outline.assumption.isEmpty ? "" : " (\(outline.assumption))"))
+            // Drawings of several groups of heads stand side by side.
+            let titles = outline.pictures.map { outline.pictures.count > 1 ? heads($0.heads) : "" }
+            if outline.pictures.count > 1 { Terminal.output("  " + columns(titles)) }
+            for row in 0..<(outline.pictures.map(\.rows.count).max() ?? 0) {
+                Terminal.output("  " + columns(outline.pictures.map { row < $0.rows.count ? $0.rows[row] : "" }))
+            }
+        }
+    }
+
+    private func heads(_ count: Int) -> String { "\(count) \(count == 1 ? "head" : "heads")" }
+
+    private func columns(_ texts: [String]) -> String {
+        texts.enumerated().map { i, text in i + 1 < texts.count ? text + String(repeating: " ", count: max(1, 20 - text.count)) : text }
+            .joined()
     }
 
     func tensors() {

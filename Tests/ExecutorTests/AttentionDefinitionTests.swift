@@ -12,6 +12,7 @@ import Testing
         .fixed(stride: 4, summary: 3), .fixed(stride: 5, summary: 5), .blockLocal(block: 4, before: 1, after: 0, causal: true),
         .blockLocal(block: 4, before: 1, after: 0, causal: false), .blockLocal(block: 3, before: 1, after: 1, causal: false),
         .blockLocal(block: 5, before: 2, after: 2, causal: false), .blockLocal(block: 7, before: 2, after: 2, causal: true),
+        .blockLocal(block: 4, before: 5, after: 0, causal: true), .blockLocal(block: 4, before: 2, after: 6, causal: false),
         .union([.slidingWindow(before: 3, after: 0, dilation: 1), .strided(stride: 3)]),
         .union([.blockLocal(block: 4, before: 0, after: 0, causal: true), .fixed(stride: 4, summary: 2)]),
         .union([.causal, .full]),

@@ -36,6 +36,18 @@ func evaluate(
     return try result.outputs.map { ($0.tensor.shape, try $0.tensor.doubles()) }
 }
 
+/// How far an output's floats are from others, of the larger of the element and the output's RMS: the largest, and where.
+func largestDifference(_ a: [Double], _ b: [Double]) -> (worst: Double, place: Int, rms: Double) {
+    let finite = b.filter(\.isFinite)
+    let rms = finite.isEmpty ? 0 : (finite.reduce(0) { $0 + $1 * $1 } / Double(finite.count)).squareRoot()
+    var (worst, place) = (0.0, 0)
+    for (i, (x, y)) in zip(a, b).enumerated() where !(x == y || x.isNaN && y.isNaN) {
+        let off = abs(x - y) / max(rms, abs(y), 1e-3)
+        if !(off <= worst) { (worst, place) = (off.isNaN ? .infinity : off, i) }
+    }
+    return (worst, place, rms)
+}
+
 /// Expects the fast backend to agree with the reference: floats within `tolerance` of the element and the output's RMS, others exactly.
 func expectFastMatches(
     _ op: Op, _ inputs: [Tensor], constants: Set<Int> = [], isRepeated: Bool = false, tolerance: Double = 1e-6,
@@ -45,17 +57,40 @@ func expectFastMatches(
     let reference = try evaluate(op, inputs, constants: constants)
     #expect(fast.count == reference.count, sourceLocation: sourceLocation)
     for (a, b) in zip(fast, reference) {
-        let finite = b.values.filter(\.isFinite)
-        let rms = finite.isEmpty ? 0 : (finite.reduce(0) { $0 + $1 * $1 } / Double(finite.count)).squareRoot()
         #expect(a.shape == b.shape, sourceLocation: sourceLocation)
-        var (worst, place) = (0.0, 0)
-        for (i, (x, y)) in zip(a.values, b.values).enumerated() where !(x == y || x.isNaN && y.isNaN) {
-            let off = abs(x - y) / max(rms, abs(y), 1e-3)
-            if !(off <= worst) { (worst, place) = (off.isNaN ? .infinity : off, i) }
-        }
+        let (worst, place, rms) = largestDifference(a.values, b.values)
         #expect(
             worst <= tolerance,
             "\(op) of \(inputs.map(\.shape)): element \(place) is \(a.values[place]), not \(b.values[place]); rms \(rms)",
+            sourceLocation: sourceLocation)
+    }
+}
+
+/// Expects a kernel to be no farther from the reference, which computes in f64, than `factor` times what the definition is when its
+/// primitives run in f32: the rounding that these inputs bring with them, whoever computes.
+func expectFastRoundsLikeDefinition(
+    _ composite: Composite, _ inputs: [Tensor], factor: Double, sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    guard case .graph(let define) = composite.definition else { throw GraphError("\(composite) is defined by a loop") }
+    var graph = Graph(name: "definition")
+    var values: [ValueID] = []
+    var named: [String: Tensor] = [:]
+    for (i, tensor) in inputs.enumerated() {
+        values.append(try graph.addInput("x\(i)", ValueType(tensor.dtype, Shape(fixed: tensor.shape))))
+        named["x\(i)"] = tensor
+    }
+    graph.outputs = try define(&graph, values).enumerated().map { NamedValue("y\($0.offset)", $0.element) }
+    let plain = try Executor.run(graph, parameters: [:], inputs: named, options: ExecutionOptions(threadCount: 2)).outputs
+    let fast = try evaluate(.composite(composite), inputs, backend: .fast)
+    let reference = try evaluate(.composite(composite), inputs)
+    #expect(fast.count == reference.count && plain.count == reference.count, sourceLocation: sourceLocation)
+    for ((a, b), c) in zip(zip(fast, reference), plain) {
+        #expect(a.shape == b.shape, sourceLocation: sourceLocation)
+        let (worst, place, rms) = largestDifference(a.values, b.values)
+        let rounding = max(largestDifference(try c.tensor.doubles(), b.values).worst, 0x1p-22)
+        #expect(
+            worst <= factor * rounding,
+            "\(composite) of \(inputs.map(\.shape)): element \(place) is \(a.values[place]), not \(b.values[place]); rms \(rms), f32 rounding \(rounding)",
             sourceLocation: sourceLocation)
     }
 }

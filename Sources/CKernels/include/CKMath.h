@@ -59,6 +59,9 @@ typedef struct {
     size_t query_step, key_step, value_step, output_step;
     // Positions of the strand's queries and keys; for each query `from` and `to` in the list of keys.
     const int32_t *queries, *keys, *ranges;
+    // Positions of keys that every query attends to besides; not where `weights` or `continues` are asked for.
+    const int32_t *common;
+    size_t common_count;
     // Added to the scaled scores, or NULL; floats from one position to the next, 0 where one stands for all.
     const float *bias;
     size_t bias_query_step, bias_key_step;
@@ -75,7 +78,7 @@ typedef struct {
     float *space;
 } ck_attention;
 
-// Floats of work space that a strand takes; `longest` is the length of its longest range.
+// Floats of work space that a strand takes; `longest` is the length of its longest range, with the common keys.
 size_t ck_attention_space(size_t size, size_t value_size, size_t tile, size_t longest);
 
 // Attention of one head of one batch row among vectors that hash alike, for sequences longer than a chunk, which divides them; shorter

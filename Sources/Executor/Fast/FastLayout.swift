@@ -21,6 +21,7 @@ struct FastLayout: Sendable {
         var graph = program.flattened()
         graph.fuseMatmuls(kept: kept)
         graph.fuseAttention(kept: kept)
+        graph.fuseLongformer(kept: kept)
         var roots = Array(graph.types.indices)
         var isConstant = [Bool](repeating: false, count: graph.types.count)
         for parameter in graph.parameters { isConstant[parameter.value] = true }

@@ -40,9 +40,9 @@ extension KernelFamily {
 
 /// Asked in this order; the first that has a kernel gets the node.
 private let kernelFamilies: [any KernelFamily.Type] = [
-    MatmulKernels.self, AttentionKernels.self, LSHAttentionKernels.self, RecurrenceKernels.self, ActivationKernels.self,
-    NormalizationKernels.self, ElementwiseKernels.self,
-    MovementKernels.self, ConvolutionKernels.self, PoolKernels.self, ReductionKernels.self,
+    MatmulKernels.self, AttentionKernels.self, LongformerKernels.self, LSHAttentionKernels.self, RecurrenceKernels.self,
+    ActivationKernels.self, NormalizationKernels.self, ElementwiseKernels.self, MovementKernels.self, ConvolutionKernels.self,
+    PoolKernels.self, ReductionKernels.self,
 ]
 
 func keepsWhole(_ node: ConcreteNode, _ types: [ConcreteType]) -> Bool { kernelFamilies.contains { $0.keepsWhole(node, types) } }

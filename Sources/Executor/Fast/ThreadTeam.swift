@@ -42,4 +42,33 @@ struct ThreadTeam: Hashable, Sendable {
             if lower < upper { body(lower..<upper) }
         }
     }
+
+    /// Splits rows of pieces among the threads, in shares of equal work; rows are cut between pieces.
+    /// - Parameters:
+    ///   - work: of a row's pieces before each of them, and of all; the same for each row.
+    ///   - isLight: whether the calling thread does all of it alone.
+    ///   - body: given the thread, a row and some of its pieces.
+    func split(rows: Int, work: [Int], isLight: Bool, _ body: (Int, Int, Range<Int>) -> Void) {
+        guard let each = work.last, each > 0 else { return }
+        func share(_ thread: Int, _ threads: Int) {
+            let (from, to) = (each * rows * thread / threads, each * rows * (thread + 1) / threads)
+            var row = from / each
+            while row * each < to {
+                let first = Self.firstIndex(in: work, notBelow: from - row * each)
+                let end = min(Self.firstIndex(in: work, notBelow: to - row * each), work.count - 1)
+                if first < end { body(thread, row, first..<end) }
+                row += 1
+            }
+        }
+        if isLight { share(0, 1) } else { run(share) }
+    }
+
+    private static func firstIndex(in sorted: [Int], notBelow value: Int) -> Int {
+        var (low, high) = (0, sorted.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if sorted[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
 }

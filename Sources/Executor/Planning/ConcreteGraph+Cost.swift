@@ -39,10 +39,7 @@ extension ConcreteGraph {
     func operations() -> Double { nodes.reduce(0) { $0 + operations($1) } }
 
     private func operations(_ node: ConcreteNode) -> Double {
-        if let expansion = node.expansion {
-            // Its definition computes what the pattern leaves out, too.
-            if case .composite(.attention) = node.op {} else { return expansion.operations() }
-        }
+        if let expansion = node.expansion, !node.op.hasPattern { return expansion.operations() }
         func count(_ value: Int) -> Double { Double(types[value].count) }
         let output = node.outputs.first.map(count) ?? 0
         switch node.op {
@@ -58,11 +55,24 @@ extension ConcreteGraph {
             let (query, key) = (types[node.inputs[0]].shape, types[node.inputs[1]].shape)
             let widths = Double(query[3]) + Double(types[node.inputs[2]].shape[3])
             return Double(query[0]) * attention.pattern.estimatedPairs(queries: query[1], keys: key[1], heads: query[2]) * 2 * widths
+        case .composite(.longformerAttention(let attention)):
+            // Which tokens are global isn't known yet.
+            let shape = types[node.inputs[0]].shape
+            return 4 * output * Double(min(2 * attention.window + 1, shape[1]))
         case .composite(.recurrence):
             let (x, kernel, recurrent) = (types[node.inputs[0]].shape, types[node.inputs[1]].shape, types[node.inputs[2]].shape)
             let rows = Double(x[0]) * Double(x[1])
             return rows * Double(kernel[1]) * 2 * (Double(kernel[0]) + Double(recurrent[0]) + 1)
         case .composite: return output
         }
+    }
+}
+
+extension Op {
+    /// Whether its definition computes also what a pattern leaves out.
+    fileprivate var hasPattern: Bool {
+        if case .composite(.attention) = self { return true }
+        if case .composite(.longformerAttention) = self { return true }
+        return false
     }
 }

@@ -23,6 +23,8 @@ struct ConcreteNode: Sendable {
     var fusion = MatmulFusion()
     /// For attention of the fast backend: where query, key and value lie within wider rows; see `ConcreteGraph.fuseAttention`.
     var headViews: [HeadView?] = []
+    /// For a matmul of the fast backend whose result nobody needs where these tokens are few; see `ConcreteGraph.fuseLongformer`.
+    var onlyForMany: GlobalTokens?
     /// For a gather or scatter: the graph's input that the indices come from, unchanged.
     var indexInput: String?
 }

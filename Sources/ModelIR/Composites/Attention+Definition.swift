@@ -120,17 +120,21 @@ extension AttentionPattern {
             let isSummary = try compare(remainder(key, by: stride), .greaterOrEqual, number(stride - summary))
             return AttentionMasks(allowed: try graph.binary(.and, isSummary, compare(key, .lessOrEqual, position)))
         case .blockLocal(let block, let before, let after, let causal):
-            // Chunks from the first neighbour on, around the circle: 0 ..< chunks.
+            // Chunks from the first neighbour on, around the circle: 0 ..< chunks. A step past the circle is none.
             let chunks = (keys + block - 1) / block
-            let first = try graph.binary(.subtract, divided(position, by: block), number(before))
+            let (nearBefore, nearAfter) = (min(before, chunks - 1), min(after, chunks - 1))
+            let first = try graph.binary(.subtract, divided(position, by: block), number(nearBefore))
             let step = try remainder(graph.binary(.subtract, divided(key, by: block), first), by: chunks)
-            let domain = try compare(step, .lessOrEqual, number(before + after))
+            let domain = try compare(step, .lessOrEqual, number(nearBefore + nearAfter))
             var masks = AttentionMasks(allowed: domain, domain: domain)
             if causal { masks.allowed = try graph.binary(.and, domain, compare(key, .lessOrEqual, position)) }
-            if before + after >= chunks {
-                // Of step, step + chunks, ... those that are at most before + after.
-                let room = try graph.binary(.subtract, number(before + after + chunks), step)
-                masks.repeats = try divided(room, by: chunks)
+            if nearBefore + nearAfter >= chunks || before > nearBefore || after > nearAfter {
+                // Of step, step + chunks, ... those that are at most the last neighbour's; and the own chunk for each step past the circle.
+                let room = try graph.binary(.subtract, number(nearBefore + nearAfter + chunks), step)
+                let isOwn = try compare(step, .equal, number(nearBefore))
+                let more = try graph.append(
+                    .select, [isOwn, number(before - nearBefore + after - nearAfter), number(0)])
+                masks.repeats = try graph.binary(.add, divided(room, by: chunks), more)
             }
             return masks
         case .union(let parts):

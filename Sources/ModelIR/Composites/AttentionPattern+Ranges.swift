@@ -11,6 +11,8 @@ public struct KeyRange: Hashable, Sendable {
         self.stride = stride
     }
 
+    public func contains(_ key: Int) -> Bool { key >= start && key < start + count * stride && (key - start) % stride == 0 }
+
     public var keys: StrideTo<Int> { Swift.stride(from: start, to: start + count * stride, by: stride) }
 }
 
@@ -76,12 +78,11 @@ extension AttentionPattern {
         guard case .blockLocal(let block, let before, let after, _) = self, keys > 0 else { return [] }
         let chunks = (keys + block - 1) / block
         let own = Int((Double(position) / Double(block)).rounded(.down))
-        let (circles, rest) = (before + 1 + after).quotientAndRemainder(dividingBy: chunks)
-        var times = [Int](repeating: circles, count: chunks)
-        for i in 0..<rest { times[((own - before + i) % chunks + chunks) % chunks] += 1 }
-        return times.enumerated().flatMap { chunk, times in
-            Array(repeating: KeyRange(start: chunk * block, count: min(block, keys - chunk * block)), count: times)
-        }
+        func chunk(_ i: Int) -> Int { ((own + i) % chunks + chunks) % chunks }
+        // A step past the circle is none: the own chunk once more.
+        let (first, last) = (min(before, chunks - 1), min(after, chunks - 1))
+        let seen = (-first...last).map(chunk) + Array(repeating: chunk(0), count: before - first + after - last)
+        return seen.sorted().map { KeyRange(start: $0 * block, count: min(block, keys - $0 * block)) }
     }
 
     /// The keys from `first` through `last`, cut to 0 ..< keys.

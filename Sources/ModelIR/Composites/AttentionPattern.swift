@@ -18,8 +18,8 @@ public indirect enum AttentionPattern: Hashable, Sendable {
     /// `blockLocal(block: stride, before: 0, after: 0, causal: true)`.
     case fixed(stride: Int, summary: Int)
     /// The chunk of `block` keys that the position is in, with `before` chunks before it and `after` after it, in a circle: the first
-    /// chunk's neighbour is the last one, and a chunk that is met twice counts twice (Reformer's local layers, `_look_adjacent` in
-    /// transformers). With `causal` only keys <= position of these.
+    /// chunk's neighbour is the last one, and a chunk that is met twice counts twice; a step of as many chunks as there are, or more, leads
+    /// to the own chunk (Reformer's local layers, `_look_adjacent` in transformers). With `causal` only keys <= position of these.
     case blockLocal(block: Int, before: Int, after: Int, causal: Bool)
     /// Keys of any of these, each once.
     case union([AttentionPattern])

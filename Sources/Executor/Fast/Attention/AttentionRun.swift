@@ -97,46 +97,24 @@ final class AttentionRun {
         let spaceSize = spaceSize
         // A thread's own place each: 0 or 1.
         let without = spaces
-        func body(_ thread: Int, _ threads: Int) {
-            let (from, to) = (total * thread / threads, total * (thread + 1) / threads)
-            var found = false
-            var row = from / each
-            while row * each < to {
-                let (batch, head) = (row / heads.count, heads.lowerBound + row % heads.count)
-                var a = arguments(batch: batch, head: head)
-                a.space = spaces + thread * spaceSize + 16
-                a.continues = phase > 0 ? 1 : 0
-                program.numbers.withUnsafeBufferPointer { plain in
-                    let numbers = isMasked[batch] ? UnsafePointer(masked + batch * maskedSize + firstMasked) : plain.baseAddress
-                    guard let numbers else { return }
-                    var piece = Self.firstIndex(in: work, notBelow: from - row * each)
-                    while piece < pieces.count && work[piece] < to - row * each {
-                        let place = program.places[pieces[piece].strand]
-                        (a.queries, a.keys, a.ranges) = (numbers + place.queries, numbers + place.keys, numbers + place.ranges)
-                        if let attend, attend(&a, pieces[piece].queries.lowerBound, pieces[piece].queries.upperBound) > 0 { found = true }
-                        piece += 1
-                    }
-                }
-                row += 1
-            }
-            without[thread * spaceSize] = found ? 1 : 0
-        }
-        if total * (sizes.size + sizes.valueSize) < 32 * ThreadTeam.grain {
-            body(0, 1)
-            return without[0] != 0
-        }
         for thread in 0..<team.count { without[thread * spaceSize] = 0 }
-        team.run(body)
-        return (0..<team.count).contains { without[$0 * spaceSize] != 0 }
-    }
-
-    private static func firstIndex(in sorted: [Int], notBelow value: Int) -> Int {
-        var (low, high) = (0, sorted.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if sorted[middle] < value { low = middle + 1 } else { high = middle }
+        team.split(rows: sizes.batch * heads.count, work: work, isLight: total * (sizes.size + sizes.valueSize) < 32 * ThreadTeam.grain) {
+            thread, row, range in
+            let (batch, head) = (row / heads.count, heads.lowerBound + row % heads.count)
+            var a = arguments(batch: batch, head: head)
+            a.space = spaces + thread * spaceSize + 16
+            a.continues = phase > 0 ? 1 : 0
+            program.numbers.withUnsafeBufferPointer { plain in
+                let numbers = isMasked[batch] ? UnsafePointer(masked + batch * maskedSize + firstMasked) : plain.baseAddress
+                guard let numbers, let attend else { return }
+                for piece in pieces[range] {
+                    let place = program.places[piece.strand]
+                    (a.queries, a.keys, a.ranges) = (numbers + place.queries, numbers + place.keys, numbers + place.ranges)
+                    if attend(&a, piece.queries.lowerBound, piece.queries.upperBound) > 0 { without[thread * spaceSize] = 1 }
+                }
+            }
         }
-        return low
+        return (0..<team.count).contains { without[$0 * spaceSize] != 0 }
     }
 
     /// Leaves masked keys out of the lists of the rows that have any, so that they cost nothing.

@@ -137,7 +137,3 @@ struct AttentionPhases: Sendable {
         return result
     }
 }
-
-extension KeyRange {
-    func contains(_ key: Int) -> Bool { key >= start && key < start + count * stride && (key - start) % stride == 0 }
-}

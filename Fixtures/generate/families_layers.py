@@ -410,6 +410,14 @@ def add(keras, generation, table):
                    L.MultiHeadAttention(2, 3, name="all", output_shape=(2, 4))(x, x)]
         return keras.Model(x, outputs), [floats(rng, 2, 4, 5, 6)]
 
+    if generation == 3:
+        @case("multi_head_attention_window")
+        def _(rng):
+            x = keras.Input((9, 6), name="words")
+            outputs = [L.MultiHeadAttention(2, 3, sliding_window=2, name="near")(x, x), L.MultiHeadAttention(2, 3, use_gate=True, name="gate")(x, x),
+                       L.MultiHeadAttention(1, 4, value_dim=2, sliding_window=4, use_gate=True, use_bias=False, name="both")(x, x, use_causal_mask=True)]
+            return keras.Model(x, outputs), [floats(rng, 2, 9, 6)]
+
     @case("transformer_block")
     def _(rng):
         x, e = masked_words()
@@ -438,6 +446,14 @@ def add(keras, generation, table):
         y = L.Concatenate(name="joined")([L.Add(name="sum")([a, b]), L.Subtract(name="difference")([a, b])])
         return keras.Model(x, [L.LSTM(2, name="memory")(y), L.GRU(2, name="more")(L.Dense(3, name="c")(L.RepeatVector(4, name="repeat")(L.GRU(3, name="gru")(y))))]), \
             [ids(rng, masked=True)]
+
+    @case("names_meet")
+    def _(rng):
+        # An output `rnn` of two tensors beside one called `rnn_1`; a layer called as Keras 3 calls its own operation on masks.
+        x, e = masked_words()
+        y = L.Concatenate(name="concatenate" if generation == 2 else "joined")([L.Dense(4, name="a")(e), L.Dense(3, name="b")(e)])
+        first = L.SimpleRNN(3, return_sequences=True, return_state=True, name="rnn")(y)
+        return keras.Model(x, [first[0], first[1], L.SimpleRNN(2, name="rnn_1")(first[0])]), [ids(rng, masked=True)]
 
     @case("conv_lstm")
     def _(rng):

@@ -157,6 +157,13 @@ def old_cases():
         "old_sequential_list": (
             lambda rng: text_model(rng, L.LSTM(UNITS, **hard), L.Dense(3)), bare_list, "2.2.4",
             "Sequential config is a bare list; keras_version 2.2.4; recurrent_activation present (hard_sigmoid)", True),
+        "old_embedding_input_dtype": (
+            lambda rng: text_model(rng, L.LSTM(UNITS, **hard), L.Dense(3)),
+            lambda c: with_values(no_input_layer(c), "Embedding", dtype="int32"), "2.0.2",
+            "the first layer's dtype is its input's, as Keras 2.0 wrote it: int32 for an Embedding", False),
+        "old_attention_causal": (
+            causal, lambda c: with_values(with_values(old_names(c), "Attention", causal=True), "AdditiveAttention", causal=True),
+            "2.4.0", "causal in the constructor, as tf.keras to 2.9 wrote it", True),
         "old_lstm_224_absent": (
             lambda rng: text_model(rng, L.LSTM(UNITS, **hard), L.Dense(3), masked=True),
             lambda c: without(no_input_layer(c), "LSTM", "recurrent_activation"), "2.2.4",
@@ -197,6 +204,11 @@ def old_cases():
             lambda rng: text_model(rng, L.Bidirectional(L.LSTM(UNITS, return_sequences=True, **hard)), L.TimeDistributed(L.Dense(2)), masked=True),
             lambda c: without(no_input_layer(c), "Bidirectional", "backward_layer"), "2.2.4", "Bidirectional without backward_layer in its config", True),
     }
+
+
+def causal(rng):
+    x = keras.Input((6, 5), name="words")
+    return keras.Model(x, [L.Attention(causal=True, name="first")([x, x]), L.AdditiveAttention(causal=True, name="second")([x, x])]), [floats(rng, 2, 6, 5)]
 
 
 def functional(rng):

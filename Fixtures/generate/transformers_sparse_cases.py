@@ -78,8 +78,8 @@ def longformer_cases():
          ("safetensors5", "tf4"), notes="without global_attention_mask all tokens before the first separator are global")
     choices = separators(tokens("longformer_multiple_choice", 6, 11, low=3, types=2, mask="right", pad=1), *[(3, 5, 6)] * 6)
     case("longformer_multiple_choice", "longformer", "LongformerForMultipleChoice", longformer(**one),
-         {"": {k: v.reshape(2, 3, 11) for k, v in choices.items()}}, ("safetensors5",),
-         notes="without global_attention_mask all tokens after the first separator are global")
+         {"": {k: v.reshape(2, 3, 11) for k, v in choices.items()}}, ("safetensors5",), not_in_tf=("",),
+         notes="without global_attention_mask all tokens after the first separator are global; TensorFlow's class makes none global")
 
 
 # -- LED -------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def led_variants(seed):
 
 
 def led_cases():
-    case("led_model", "led", "LEDModel", led(encoder_layers=2, attention_window=[4, 8]), led_variants("led_model"), ("safetensors5",),
+    case("led_model", "led", "LEDModel", led(encoder_layers=2, attention_window=[4, 8]), led_variants("led_model"), ("safetensors5",), not_in_tf=("ids_only",),
          notes="without decoder_input_ids: input_ids shifted right behind decoder_start_token_id")
     case("led_lm", "led", "LEDForConditionalGeneration", led(), led_variants("led_lm"), ("safetensors5", "bin4", "tf4"), not_in_tf=("ids_only",),
          notes="final_logits_bias is random")

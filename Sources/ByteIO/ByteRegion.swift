@@ -69,6 +69,26 @@ public final class ByteStore: Sendable {
         }
     }
 
+    /// Tells the kernel to bring in no more than the pages that are touched while `body` runs: structure lies far apart in a large file.
+    func withScatteredAccess<R>(_ body: () throws -> R) rethrows -> R {
+        guard case .file(_, let base?) = backing else { return try body() }
+        let address = UnsafeMutableRawPointer(mutating: base)
+        madvise(address, count, MADV_RANDOM)
+        defer { madvise(address, count, MADV_NORMAL) }
+        return try body()
+    }
+
+    /// Gives back the memory of a mapped file's pages that lie whole within `bytes`: they are read again when they are touched.
+    public func release(_ bytes: UnsafeRawBufferPointer) {
+        guard case .file(_, let base?) = backing, let start = bytes.baseAddress, start >= base, start + bytes.count <= base + count else {
+            return
+        }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let first = (Int(bitPattern: start) + page - 1) / page * page
+        let end = (Int(bitPattern: start) + bytes.count) / page * page
+        if end > first { madvise(UnsafeMutableRawPointer(bitPattern: first), end - first, MADV_DONTNEED) }
+    }
+
     /// Copies `buffer.count` bytes from `offset`; a file's by `pread`.
     /// - Throws: `FileError` if the file ends early or can't be read.
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
@@ -130,6 +150,9 @@ public struct ByteRegion: Sendable {
     public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try store.withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count])) }
     }
+
+    /// Runs `body` while pages of the store are brought in one by one, not with what lies around them.
+    public func withScatteredAccess<R>(_ body: () throws -> R) rethrows -> R { try store.withScatteredAccess(body) }
 
     /// Copies `buffer.count` bytes from `position` of this region.
     public func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int) throws {

@@ -17,7 +17,13 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
         source, place, options, sidecars: Sidecars(beside: path, isWanted: place.isDirectory || place.kind == .ingot))
     // A source that is also the output is read to its end before the output is put in place.
     let output: any PendingOutput =
-        try place.isDirectory ? PendingDirectory(place, options) : PendingFile(place, options, besides: content.companions)
+        if place.isDirectory {
+            try PendingDirectory(place, options)
+        } else if place.kind == .kerasShards {
+            try PendingKerasShards(content.lowered.checkpoint, place, options)
+        } else {
+            try PendingFile(place, options, besides: content.companions)
+        }
     try output.write(content.lowered.checkpoint)
 
     var report = ConversionReport(
@@ -80,7 +86,7 @@ private struct OutputContent {
 
     /// A single file carries its configuration; what it has no place for is left out with a word.
     private mutating func settleDocuments() {
-        guard place.kind != .keras, place.kind != .kerasWeights else { return }
+        guard place.kind != .keras, place.kind != .kerasWeights, place.kind != .kerasShards else { return }
         let documents = lowered.checkpoint.documents
         guard source.model?.architecture != KerasArchitecture.name else { return }
         if let config = documents.first(where: { $0.name == "config.json" }), let text = String(validating: config.bytes, as: UTF8.self) {

@@ -227,6 +227,26 @@ struct ExplanationSymptoms {
         } else if file.format.name == "ingot" && !isKerasModel {
             add("Error no file named model.safetensors, or pytorch_model.bin, found in directory", "the file is of Ingot's own format")
         }
+        addChangesOfTransformers5()
+    }
+
+    /// What transformers 5 reads otherwise than 4 did.
+    private mutating func addChangesOfTransformers5() {
+        guard !isTensorFlow, let configuration else { return }
+        let places = file.checkpoint.tensors.map(\.name).filter { $0.hasSuffix("distance_embedding.weight") }
+        if let kind = configuration["position_embedding_type"]?.string, kind != "absolute", !places.isEmpty {
+            add(
+                "distance_embedding.weight | UNEXPECTED",
+                "transformers 5 ignores position_embedding_type \"\(kind)\" and computes something else",
+                places: places)
+        }
+        guard (configuration["transformers_version"]?.string ?? "4").hasPrefix("4") else { return }
+        switch (configuration["model_type"]?.string, configuration["tie_word_embeddings"]?.bool) {
+        case ("mt5", true): add("", "transformers 4 scales the outputs of mT5 where tie_word_embeddings is true, transformers 5 never")
+        case ("umt5", false):
+            add("", "transformers 4 doesn't scale the outputs of UMT5 where tie_word_embeddings is false, transformers 5 always")
+        default: break
+        }
     }
 
     private mutating func addTransformers4() {

@@ -13,8 +13,9 @@ struct KerasShards {
 
     static func isIndex(_ path: String) -> Bool { path.hasSuffix(".weights.json") }
 
+    /// - Parameter places: where shards lie that aren't in place yet, by name; the others lie beside the index.
     /// - Throws: `FormatError` with the path of the index or of a shard, `FileError` for a shard that can't be opened.
-    init(index path: String, limits: Limits) throws {
+    init(index path: String, places: [String: String] = [:], limits: Limits) throws {
         let map: [(group: String, files: [String])]
         do {
             map = try Self.map(try ByteRegion(path: path).bytes())
@@ -31,7 +32,7 @@ struct KerasShards {
         var held: [String: Set<String>] = [:]
         var seen = Set<String>()
         for name in names {
-            let file = "\(directory)/\(name)"
+            let file = places[name] ?? "\(directory)/\(name)"
             guard (try? ByteRegion(path: file)) != nil else {
                 throw Self.error("missing-shard", expected: "the shard \(name) beside the index", found: "no file that can be read").inFile(
                     path)
@@ -86,7 +87,8 @@ struct KerasShards {
         } catch {
             throw Self.error("bad-shard-index", expected: "JSON", found: "\(error.code) at byte \(error.offset ?? 0)")
         }
-        guard let members = document["weight_map"]?.object?.members, !members.isEmpty else {
+        let isOfNothing = document["metadata"]?["total_size"]?.double == 0
+        guard let members = document["weight_map"]?.object?.members, !members.isEmpty || isOfNothing else {
             throw Self.error("bad-shard-index", expected: "a weight_map with groups")
         }
         var map: [(group: String, files: [String])] = []

@@ -29,7 +29,7 @@ struct LoweringChoice {
         case .ingot, .hdf5, .safetensors:
             guard naming == .standard || naming == .preserve else { _ = try source.requireModel(); return verbatim }
             return verbatim
-        case .keras, .kerasWeights, .tensorFlow:
+        case .keras, .kerasWeights, .kerasShards, .tensorFlow:
             _ = try source.requireModel()
             return verbatim
         }
@@ -51,13 +51,15 @@ struct LoweringChoice {
                 throw UnsupportedError("a .keras file can't keep the names of a \(convention) source; leave --naming out")
             }
             return verbatim
-        case (.kerasWeights, .standard), (.kerasWeights, .keras3): return try model.lower(to: .keras3Weights)
+        case (.kerasWeights, .standard), (.kerasWeights, .keras3), (.kerasShards, .standard), (.kerasShards, .keras3):
+            return try model.lower(to: .keras3Weights)
         case (.ingot, .keras2): return convention == "keras2-h5" ? verbatim : try model.lower(to: .keras2)
         case (.ingot, .keras3): return convention == "keras3-archive" ? verbatim : try model.lower(to: .keras3)
         case (.safetensors, .standard): return try model.lower(to: .canonical)
         case (.safetensors, .pytorch), (.ingot, .pytorch), (.hdf5, .pytorch): return try model.lower(to: .pytorch)
         case (.hdf5, .keras3), (.keras, .keras2), (.kerasWeights, .preserve), (.kerasWeights, .keras2), (.safetensors, .keras2),
-            (.safetensors, .keras3), (.keras, .pytorch), (.kerasWeights, .pytorch), (_, .tensorflow), (.tensorFlow, _):
+            (.safetensors, .keras3), (.keras, .pytorch), (.kerasWeights, .pytorch), (.kerasShards, .preserve), (.kerasShards, .keras2),
+            (.kerasShards, .pytorch), (_, .tensorflow), (.tensorFlow, _):
             throw refusal()
         }
     }
@@ -73,7 +75,7 @@ struct LoweringChoice {
         case (.tensorFlow, .standard), (.tensorFlow, .tensorflow), (.hdf5, .tensorflow), (.ingot, .tensorflow): target = .tensorflow
         case (.hdf5, .standard), (.safetensors, .standard), (.hdf5, .pytorch), (.safetensors, .pytorch), (.ingot, .pytorch):
             target = .pytorch
-        case (.keras, _), (.kerasWeights, _):
+        case (.keras, _), (.kerasWeights, _), (.kerasShards, _):
             throw UnsupportedError(
                 "a model of transformers can't be written as a Keras model; write .safetensors, tf_model.h5, .h5 or .ingot")
         case (.tensorFlow, .pytorch), (.safetensors, .tensorflow), (_, .keras2), (_, .keras3): throw refusal()
@@ -98,11 +100,12 @@ struct LoweringChoice {
             return verbatim
         case (.hdf5, .standard), (.hdf5, .keras2), (.ingot, .keras2): return try model.lower(to: .keras2)
         case (.keras, .standard), (.keras, .keras3), (.ingot, .keras3): return try model.lower(to: .keras3)
-        case (.kerasWeights, .standard), (.kerasWeights, .keras3): return try model.lower(to: .keras3Weights)
+        case (.kerasWeights, .standard), (.kerasWeights, .keras3), (.kerasShards, .standard), (.kerasShards, .keras3):
+            return try model.lower(to: .keras3Weights)
         case (.tensorFlow, _):
             throw UnsupportedError(
                 "recurrent layers have no counterpart among the models of transformers; write .h5, .keras or .safetensors")
-        case (.keras, _), (.kerasWeights, _), (.safetensors, _), (.hdf5, _), (.ingot, _): throw refusal()
+        case (.keras, _), (.kerasWeights, _), (.kerasShards, _), (.safetensors, _), (.hdf5, _), (.ingot, _): throw refusal()
         }
     }
 }

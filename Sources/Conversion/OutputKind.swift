@@ -7,6 +7,8 @@ public enum OutputKind: String, CaseIterable, Sendable {
     case hdf5
     case keras
     case kerasWeights = "keras-weights"
+    /// Weights of Keras 3 in shards: an index `x.weights.json`, and `x_00000.weights.h5` beside it.
+    case kerasShards = "keras-shards"
     /// `tf_model.h5`, as TensorFlow's classes of transformers read it.
     case tensorFlow = "tf-hdf5"
     case safetensors
@@ -19,6 +21,8 @@ public enum OutputKind: String, CaseIterable, Sendable {
             self = .keras
         } else if name.hasSuffix(".weights.h5") {
             self = .kerasWeights
+        } else if name.hasSuffix(".weights.json") {
+            self = .kerasShards
         } else if name == Self.tensorFlow.weightsName {
             self = .tensorFlow
         } else if name.hasSuffix(".h5") || name.hasSuffix(".hdf5") {
@@ -34,7 +38,7 @@ public enum OutputKind: String, CaseIterable, Sendable {
     var formatName: String {
         switch self {
         case .ingot: "ingot"
-        case .hdf5, .kerasWeights, .tensorFlow: "hdf5"
+        case .hdf5, .kerasWeights, .kerasShards, .tensorFlow: "hdf5"
         case .keras: "keras"
         case .safetensors: "safetensors"
         }
@@ -45,7 +49,7 @@ public enum OutputKind: String, CaseIterable, Sendable {
         switch self {
         case .tensorFlow: "tf_model.h5"
         case .safetensors: "model.safetensors"
-        case .ingot, .hdf5, .keras, .kerasWeights: nil
+        case .ingot, .hdf5, .keras, .kerasWeights, .kerasShards: nil
         }
     }
 }

@@ -99,14 +99,14 @@ struct PendingDirectory: PendingOutput {
     }
 }
 
-private func writer(of kind: OutputKind) throws -> any ModelFormat.Type {
+func writer(of kind: OutputKind) throws -> any ModelFormat.Type {
     guard let format = Registry.format(named: kind.formatName), format.canWrite else {
         throw UnsupportedError("no format that Ingot writes is named \(kind.formatName)")
     }
     return format
 }
 
-private func writeOptions(_ options: ConversionOptions) -> WriteOptions {
+func writeOptions(_ options: ConversionOptions) -> WriteOptions {
     WriteOptions(level: options.level, threadCount: options.threadCount, compresses: options.compresses)
 }
 

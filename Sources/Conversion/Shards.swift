@@ -61,12 +61,15 @@ struct Shards {
             let file = names.shard(number + 1, of: groups.count)
             var shard = kind == .tensorFlow ? Self.flat(entries) : whole
             if kind != .tensorFlow {
-                shard.tensors = entries
                 let present = Set(entries.map(\.name))
                 shard.ties = checkpoint.ties.filter { $0.names.first.map { present.contains($0) } ?? false }
+                // A tie is written where its tensor is; the index lists the tensor alone.
+                let others = Set(shard.ties.flatMap(\.names)).subtracting(present)
+                shard.tensors = entries + checkpoint.tensors.filter { others.contains($0.name) }
             }
             files.append((file, shard))
-            map += shard.tensors.map { ($0.name, file) }
+            // TensorFlow's index has names with the model's scope, the shards without.
+            map += entries.map { (kind == .tensorFlow ? Self.withoutComponents(1, $0.name) : $0.name, file) }
         }
         map.sort { $0.name < $1.name }
         var weights = JSONObject()
@@ -75,12 +78,16 @@ struct Shards {
         index = Checkpoint.Document(name: names.index, bytes: Array((document.serialized(.pretty) + "\n").utf8))
     }
 
+    private static func withoutComponents(_ count: Int, _ path: String) -> String {
+        path.split(separator: "/").dropFirst(count).joined(separator: "/")
+    }
+
     /// A shard of TensorFlow: datasets by their path below the model's scope, listed whole in `layer_names`.
     private static func flat(_ entries: [Checkpoint.Entry]) -> Checkpoint {
         var shard = Checkpoint(format: "lowered")
         for entry in entries {
             var renamed = entry
-            renamed.name = entry.name.split(separator: "/").dropFirst(2).joined(separator: "/")
+            renamed.name = withoutComponents(2, entry.name)
             shard.tensors.append(renamed)
         }
         shard.tensors.sort { $0.name < $1.name }

@@ -127,14 +127,14 @@ private func channelRMS(_ values: [Double], _ channels: Int) -> [Double] {
 }
 
 private func statistics(_ values: [Double]) -> TensorStatistics {
-    let finite = values.filter(\.isFinite)
-    guard !finite.isEmpty else {
+    var magnitudes = values.compactMap { $0.isFinite ? abs($0) : nil }
+    guard !magnitudes.isEmpty else {
         return TensorStatistics(rms: .nan, percentiles: [.nan, .nan, .nan], nonFiniteCount: values.count)
     }
-    var magnitudes = finite.map(abs)
+    let rms = channelRMS(magnitudes, 1)[0]
     let ranks = [0.5, 0.9, 0.99].map { max(0, min(magnitudes.count - 1, Int((Double(magnitudes.count) * $0).rounded(.up)) - 1)) }
     return TensorStatistics(
-        rms: channelRMS(finite, 1)[0], percentiles: ranks.map { select($0, of: &magnitudes) }, nonFiniteCount: values.count - finite.count)
+        rms: rms, percentiles: ranks.map { select($0, of: &magnitudes) }, nonFiniteCount: values.count - magnitudes.count)
 }
 
 /// The element that sorting would put at `rank` (Hoare's selection: linear in the number of elements; logits have millions).

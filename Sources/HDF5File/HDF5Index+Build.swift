@@ -8,14 +8,13 @@ extension HDF5Index {
 
     /// Position of the superblock: 0, or behind a user block of 512, 1024, 2048, ... bytes; nil if there is none.
     public static func superblockOffset(in region: ByteRegion) -> Int? {
-        region.withBytes { bytes in
-            var offset = 0
-            while offset <= bytes.count - 8 {
-                if bytes[offset..<offset + 8].elementsEqual(signature) { return offset }
-                offset = offset == 0 ? 512 : offset * 2
-            }
-            return nil
+        // Not through the map: a page touched there brings megabytes around it in.
+        var offset = 0
+        while offset <= region.count - signature.count {
+            if (try? region.bytes(offset..<offset + signature.count)) == signature { return offset }
+            offset = offset == 0 ? 512 : offset * 2
         }
+        return nil
     }
 
     /// Everything about a file but its raw data, made in another process; see `HDF5Isolation`.
@@ -23,7 +22,7 @@ extension HDF5Index {
     public static func build(region: ByteRegion, limits: Limits) throws -> HDF5Index {
         guard let offset = superblockOffset(in: region) else { throw missingSignature(region) }
         _ = try superblockVersion(at: offset, in: region)
-        return try HDF5Isolation.index(of: region, limits: limits)
+        return try region.withScatteredAccess { try HDF5Isolation.index(of: region, limits: limits) }
     }
 
     /// Walks the file once with libhdf5, reading its structure but no raw data (compact data apart, which lies in the structure).
@@ -32,10 +31,12 @@ extension HDF5Index {
     static func parse(region: ByteRegion, limits: Limits) throws -> HDF5Index {
         guard let offset = superblockOffset(in: region) else { throw missingSignature(region) }
         let version = try superblockVersion(at: offset, in: region)
-        return try HDF5Image.with(region) { file in
-            var walker = HDF5Walker(file: file.id, region: region, limits: limits)
-            walker.superblockVersion = version
-            return try walker.walk()
+        return try region.withScatteredAccess {
+            try HDF5Image.with(region) { file in
+                var walker = HDF5Walker(file: file.id, region: region, limits: limits)
+                walker.superblockVersion = version
+                return try walker.walk()
+            }
         }
     }
 

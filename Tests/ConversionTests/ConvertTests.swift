@@ -11,7 +11,7 @@ import Testing
     static let refused: [String: (kinds: Set<OutputKind>, words: String)] = {
         let hardSigmoid = "hard_sigmoid is another function in Keras 3"
         let masks = "merge layers combine the masks of their inputs differently"
-        let toKeras3: Set<OutputKind> = [.keras, .kerasWeights]
+        let toKeras3: Set<OutputKind> = [.keras, .kerasWeights, .kerasShards]
         return [
             "keras2_activation_classes": (toKeras3, "Keras 3 has no class ThresholdedReLU"),
             "keras2_activation_layers": (toKeras3, hardSigmoid),
@@ -34,6 +34,7 @@ import Testing
             "keras3_merge_others_two_masks": ([.hdf5], masks),
             "keras2_multi_head_attention_masks": (toKeras3, "takes the masks off its arguments"),
             "tfkeras_multi_head_attention_masks": (toKeras3, "takes the masks off its arguments"),
+            "keras3_multi_head_attention_window": ([.hdf5], "MultiHeadAttention of Keras 2 has no sliding_window"),
             "keras3_multi_head_attention_masks": ([.hdf5], "takes the masks off its arguments"),
             "keras2_bidirectional_custom_backward": (toKeras3, "two directions of different widths"),
             "keras2_softmax_masks": (toKeras3, "a row of which a mask leaves nothing"),
@@ -75,7 +76,7 @@ import Testing
         #expect(report.verification?.passes == true)
         #expect(report.verification?.forwardObstacle == nil)
         var configuration: String?
-        if kind == .kerasWeights {
+        if kind == .kerasWeights || kind == .kerasShards {
             // Bare weights go with the configuration of the .keras file of the same model.
             _ = try model.convert(to: scratch.file("whole.keras"))
             let document = try #require(try ModelFile.open(scratch.file("whole.keras")).checkpoint.document("config.json"))
@@ -161,6 +162,7 @@ extension OutputKind {
         case .hdf5: "h5"
         case .keras: "keras"
         case .kerasWeights: "weights.h5"
+        case .kerasShards: "weights.json"
         case .safetensors: "safetensors"
         case .tensorFlow: "h5"
         }

@@ -57,6 +57,11 @@ struct ALBERT: BERTRelative {
         try checkLabels()
     }
 
+    var tensorFlowObstacle: String? {
+        layersPerGroup > body.layerCount / groupCount
+            ? "TensorFlow's class fails where inner_group_num is more than num_hidden_layers / num_hidden_groups"
+            : poolerObstacle(hasPooler: hasPooler)
+    }
     var assumptions: [String] { head == .model && !hasPooler ? ["no pooler is stored, so the model has none"] : [] }
     var decoderLayer: TensorFlowLayer? { TensorFlowLayer("predictions", ["predictions/", "albert/embeddings/"]) }
 

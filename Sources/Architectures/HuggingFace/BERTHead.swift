@@ -51,10 +51,22 @@ protocol BERTRelative: TransformerFamily {
     var decoder: TiedDecoder? { get }
     /// The layer of Keras that holds the decoder, with the variables that it shares.
     var decoderLayer: TensorFlowLayer? { get }
+    /// The name that Keras gives a class' own dropout in a fresh process, where the class' loader misses it.
+    var dropoutLayer: String? { get }
 }
 
 extension BERTRelative {
     var isBaseClass: Bool { head == .model }
+    var dropoutLayer: String? { nil }
+
+    static var tensorFlowConstants: [(key: String, value: JSONValue)] { [("position_embedding_type", "absolute")] }
+
+    func notes(for target: LoweringTarget) -> [String] {
+        guard target == .pytorch, body.positions != .absolute else { return [] }
+        return [
+            "transformers 5 ignores position_embedding_type \"\(body.positions.rawValue)\": it reports distance_embedding.weight as unexpected and computes something else; transformers 4 doesn't"
+        ]
+    }
 
     static func isBuffer(_ name: String) -> Bool {
         ["embeddings.position_ids", "embeddings.token_type_ids"].contains { name == $0 || name.hasSuffix(".\($0)") }
@@ -75,7 +87,7 @@ extension BERTRelative {
             if layers.contains(where: { $0.name == name }) { continue }
             layers.append(decoderLayer?.name == name ? decoderLayer ?? TensorFlowLayer(name, []) : TensorFlowLayer(name, ["\(name)/"]))
         }
-        return layers
+        return layers + (dropoutLayer.map { [TensorFlowLayer($0, [])] } ?? [])
     }
 
     // MARK: - Inputs
@@ -138,6 +150,11 @@ extension BERTRelative {
         let logits = try b.layer("qa_outputs", "classifier") { b in try b.linear(x, "qa_outputs") }
         b.output("start_logits", try b.index(logits, axis: 2, at: 0))
         b.output("end_logits", try b.index(logits, axis: 2, at: 1))
+    }
+
+    /// Of families whose TensorFlow classes can't be built without a pooler.
+    func poolerObstacle(hasPooler: Bool) -> String? {
+        head == .model && !hasPooler ? "TensorFlow's class always has a pooler, and none is stored" : nil
     }
 
     /// - Throws: `UnsupportedError` where spans would have more than a start and an end.

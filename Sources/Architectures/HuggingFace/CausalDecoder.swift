@@ -31,6 +31,8 @@ struct CausalDecoder: Sendable {
     var head: Head
     /// Whether `lm_head.weight` is `wte.weight`.
     var isHeadTied = true
+    /// Whether the configuration says so.
+    var statesTie = true
     /// Whether there is an input of token types, whose embeddings are those of tokens.
     var hasTokenTypes = true
     /// Length of a probe that reaches every feature, as far as there are positions.
@@ -213,15 +215,16 @@ extension CausalFamily {
     }
 
     func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] {
-        // Two tensors are two parameters, whatever the configuration said.
-        decoder.hasLanguageModel && !decoder.isHeadTied ? [("tie_word_embeddings", false)] : []
+        // Two tensors are two parameters, and one is one, whatever the configuration said.
+        decoder.hasLanguageModel && decoder.isHeadTied != decoder.statesTie ? [("tie_word_embeddings", .bool(decoder.isHeadTied))] : []
     }
 }
 
 /// Whether the head of a language model is the table of tokens: where the configuration says so, unless the file holds two tensors
-/// (`tie_weights` of transformers 5).
+/// (`tie_weights` of transformers 5); in TensorFlow's classes always.
 func isHeadTied(_ config: TransformerConfig, _ stored: StoredNames) throws -> Bool {
-    try config.bool("tie_word_embeddings", default: true) && !stored.areSeparate(["lm_head.weight"], ["wte.weight"])
+    try stored.isTensorFlow
+        || config.bool("tie_word_embeddings", default: true) && !stored.areSeparate(["lm_head.weight"], ["wte.weight"])
 }
 
 /// One vector for each choice, from its hidden states: the multiple-choice head of `GPT2DoubleHeadsModel` (`GPT2SequenceSummary`).

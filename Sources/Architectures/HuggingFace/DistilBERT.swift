@@ -38,6 +38,14 @@ struct DistilBERT: BERTRelative {
         try checkLabels()
     }
 
+    /// Behind one dropout of the embeddings and three a layer.
+    var dropoutLayer: String? {
+        switch head {
+        case .sequence, .multipleChoice, .token, .question: "dropout_\(3 * body.layerCount + 1)"
+        case .model, .preTraining, .maskedLM, .languageModel, .nextSentence: nil
+        }
+    }
+
     var decoderLayer: TensorFlowLayer? { TensorFlowLayer("vocab_projector", ["vocab_projector/", "distilbert/embeddings/"]) }
 
     // MARK: - Names

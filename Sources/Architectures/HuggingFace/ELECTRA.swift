@@ -1,12 +1,14 @@
 import ByteIO
 import FormatKit
+import JSON
 import ModelIR
 
 /// ELECTRA (Clark et al. 2020): BERT with embeddings of their own size; the discriminator tells replaced tokens, the generator fills masks.
 struct ELECTRA: BERTRelative {
     static let modelTypes = ["electra"]
     private static let heads: [BERTHead] = [.model, .preTraining, .maskedLM, .sequence, .token, .question, .multipleChoice]
-    static let classNames = heads.map { "Electra\($0.rawValue)" }
+    static let classNames = tensorFlowClassNames + ["ElectraForCausalLM"]
+    static let tensorFlowClassNames = heads.map { "Electra\($0.rawValue)" }
     static let modelledKeys = BERTBody.modelledKeys.union([
         "embedding_size", "summary_type", "summary_use_proj", "summary_activation", "summary_proj_to_labels",
     ])
@@ -19,6 +21,7 @@ struct ELECTRA: BERTRelative {
     let table: TransformerTable
     /// What a choice's summary is put through.
     private let summaryActivation: Activation
+    private let hasNullActivation: Bool
 
     static func className(_ config: TransformerConfig, stored: StoredNames) -> String {
         let head: BERTHead =
@@ -30,15 +33,17 @@ struct ELECTRA: BERTRelative {
     }
 
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
-        head = try BERTHead(className, prefix: "Electra")
+        head = className == "ElectraForCausalLM" ? .languageModel : try BERTHead(className, prefix: "Electra")
         var body = try BERTBody(config, defaults: (30522, 256, 4, 1024, "gelu"))
         body.embeddingSize = try config.size("embedding_size", default: 128)
         self.body = body
         labelCount = try config.labelCount()
-        decoder = head == .maskedLM ? try TiedDecoder(config, "generator_lm_head", bias: nil, stored: stored) : nil
-        summaryActivation =
-            config.has("summary_activation") || config.json["summary_activation"] == nil
-            ? try config.activation("summary_activation", default: "gelu") : .linear
+        decoder =
+            head == .maskedLM || head == .languageModel ? try TiedDecoder(config, "generator_lm_head", bias: nil, stored: stored) : nil
+        // Left out it is gelu; null, or nothing in quotes, is none.
+        let hasActivation = config.json["summary_activation"].map { !$0.isNull && $0 != "" } ?? true
+        summaryActivation = hasActivation ? try config.activation("summary_activation", default: "gelu") : .linear
+        hasNullActivation = config.json["summary_activation"]?.isNull ?? false
         if head == .multipleChoice {
             let type = try config.string("summary_type", default: "first")
             guard type == "first" else { throw UnsupportedError("summary_type \"\(type)\" can't be run, only \"first\"") }
@@ -48,6 +53,11 @@ struct ELECTRA: BERTRelative {
         }
         table = Self.table(body, head, decoder: decoder, labelCount: labelCount)
         try checkLabels()
+    }
+
+    /// transformers 5 refuses null.
+    func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] {
+        (decoder?.configurationChanges ?? []) + (hasNullActivation && target == .pytorch ? [("summary_activation", "")] : [])
     }
 
     var decoderLayer: TensorFlowLayer? { TensorFlowLayer("generator_lm_head", ["generator_lm_head/", "electra/embeddings/"]) }
@@ -68,7 +78,7 @@ struct ELECTRA: BERTRelative {
                 table.add(TransformerParameter(name: "discriminator_predictions.activation.weight", shape: [1], isBase: false))
             }
             table.linear("discriminator_predictions.dense_prediction", hidden, 1)
-        case .maskedLM:
+        case .maskedLM, .languageModel:
             table.layerNorm("generator_predictions.LayerNorm", embedding)
             table.linear("generator_predictions.dense", hidden, embedding)
             decoder?.add(to: &table, embedding, body.vocabularySize)
@@ -78,7 +88,7 @@ struct ELECTRA: BERTRelative {
         case .multipleChoice:
             table.linear("sequence_summary.summary", hidden, hidden)
             table.linear("classifier", hidden, 1)
-        case .model, .languageModel, .nextSentence, .token, .question:
+        case .model, .nextSentence, .token, .question:
             head.addClassifier(to: &table, hidden, labelCount: labelCount)
         }
         return table
@@ -95,7 +105,7 @@ struct ELECTRA: BERTRelative {
         for layer in 0..<body.layerCount { x = try body.layer(&b, x, "encoder.layer.\(layer)", mask: inputs.mask) }
 
         switch head {
-        case .model, .languageModel, .nextSentence: b.output("last_hidden_state", x)
+        case .model, .nextSentence: b.output("last_hidden_state", x)
         case .preTraining:
             let logits = try b.layer("discriminator_predictions", "discriminator head") { b in
                 let hidden = try body.activate(
@@ -103,7 +113,7 @@ struct ELECTRA: BERTRelative {
                 return try b.index(b.linear(hidden, "discriminator_predictions.dense_prediction"), axis: 2, at: 0)
             }
             b.output("logits", logits)
-        case .maskedLM:
+        case .maskedLM, .languageModel:
             let logits = try b.layer("generator_predictions", "language model head") { b in
                 let hidden = try b.activation(b.linear(x, "generator_predictions.dense"), .gelu)
                 let normal = try b.layerNorm(hidden, "generator_predictions.LayerNorm", epsilon: body.epsilon)

@@ -1,5 +1,6 @@
 import ByteIO
 import FormatKit
+import JSON
 import ModelIR
 
 /// GPT-2 (Radford et al. 2019; `modeling_gpt2.py`): pre-norm blocks of causal attention, weights kept as [input, output].
@@ -21,6 +22,10 @@ struct GPT2: CausalFamily {
         "reorder_and_upcast_attn",
     ]
 
+    static let tensorFlowConstants: [(key: String, value: JSONValue)] = [
+        ("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false),
+    ]
+
     /// `attn.bias`, the causal mask, and `attn.masked_bias`, what masked scores were set to.
     static func isBuffer(_ name: String) -> Bool { name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias") }
 
@@ -29,8 +34,6 @@ struct GPT2: CausalFamily {
     let blockCount: Int
     /// What scores of each layer are multiplied by.
     let scales: [Double]
-    let tensorFlowObstacle: String?
-
     /// Made once: names are asked for row by row.
     private(set) var table = TransformerTable(base: "transformer")
 
@@ -57,15 +60,12 @@ struct GPT2: CausalFamily {
             }
         decoder = CausalDecoder(
             vocabularySize: try config.size("vocab_size", default: 50257), positionCount: try config.size("n_positions", default: 1024),
-            width: width, epsilon: epsilon, head: head, isHeadTied: try isHeadTied(config, stored))
+            width: width, epsilon: epsilon, head: head, isHeadTied: try isHeadTied(config, stored),
+            statesTie: try config.bool("tie_word_embeddings", default: true))
 
         let isScaled = try config.bool("scale_attn_weights", default: true)
         let scale = isScaled ? 1 / (Double(width) / Double(heads)).squareRoot() : 1
         let scalesByLayer = try config.bool("scale_attn_by_inverse_layer_idx", default: false)
-        tensorFlowObstacle =
-            !isScaled || scalesByLayer
-            ? "TensorFlow's classes of GPT-2 don't know scale_attn_weights and scale_attn_by_inverse_layer_idx, and would compute something else"
-            : nil
         scales = (0..<blockCount).map { scalesByLayer ? scale / Double($0 + 1) : scale }
         table = madeTable
     }

@@ -57,6 +57,7 @@ struct GPTNeo: CausalFamily {
             vocabularySize: try config.size("vocab_size", default: 50257),
             positionCount: try config.size("max_position_embeddings", default: 2048), width: width,
             epsilon: try config.double("layer_norm_epsilon", default: 1e-5), head: head, isHeadTied: try isHeadTied(config, stored),
+            statesTie: try config.bool("tie_word_embeddings", default: true),
             probeLength: windows.contains { $0 != nil } ? 2 * window + 3 : 11)
         table = madeTable
     }

@@ -23,6 +23,7 @@ struct Longformer: RoBERTaRelative {
     /// Tokens that a layer's tokens see on either side.
     private let windows: [Int]
     private let separator: Int
+    private let isTensorFlow: Bool
 
     static func className(_ config: TransformerConfig, stored: StoredNames) -> String {
         let head: BERTHead =
@@ -41,6 +42,7 @@ struct Longformer: RoBERTaRelative {
         self.body = body
         windows = try Self.windows(config, layerCount: body.layerCount)
         separator = try config.int("sep_token_id", default: 2)
+        isTensorFlow = stored.isTensorFlow
         labelCount = try config.labelCount()
         hasPooler =
             switch head {
@@ -80,6 +82,11 @@ struct Longformer: RoBERTaRelative {
         }
     }
 
+    func notes(for target: LoweringTarget) -> [String] {
+        guard head == .multipleChoice, target == .tensorflow else { return [] }
+        return ["where global_attention_mask isn't given, TensorFlow's class makes no token global, PyTorch's those of the answers"]
+    }
+
     // MARK: - Inputs
 
     var inputs: [InputDescription] {
@@ -103,11 +110,12 @@ struct Longformer: RoBERTaRelative {
             try checkSeparators(tokens)
             filled["global_attention_mask"] = try globalMask(tokens) { position, separator in position < separator }
             notes = ["global_attention_mask isn't given: the tokens before the first separator are global"]
-        case .multipleChoice:
+        // TensorFlow's class makes none global.
+        case .multipleChoice where !isTensorFlow:
             try checkSeparators(tokens)
             filled["global_attention_mask"] = try globalMask(tokens) { position, separator in position > separator + 1 }
             notes = ["global_attention_mask isn't given: the tokens behind the first two separators are global"]
-        case .model, .preTraining, .maskedLM, .languageModel, .nextSentence, .token: break
+        case .model, .preTraining, .maskedLM, .languageModel, .nextSentence, .token, .multipleChoice: break
         }
         return (filled, notes)
     }

@@ -1,5 +1,6 @@
 import ByteIO
 import FormatKit
+import JSON
 import ModelIR
 
 /// RoBERTa and what is built on it: positions that count past padding, and heads of its own.
@@ -11,6 +12,8 @@ protocol RoBERTaRelative: BERTRelative {
 }
 
 extension RoBERTaRelative {
+    static var tensorFlowConstants: [(key: String, value: JSONValue)] { [("position_embedding_type", "absolute"), ("pad_token_id", 1)] }
+    var tensorFlowObstacle: String? { poolerObstacle(hasPooler: hasPooler) }
     var assumptions: [String] { head == .model && !hasPooler ? ["no pooler is stored, so the model has none"] : [] }
     var decoderLayer: TensorFlowLayer? { TensorFlowLayer("lm_head", ["lm_head/", "\(table.base)/embeddings/"]) }
 

@@ -34,7 +34,8 @@ struct SparseTransformer: CausalFamily {
         patterns = try (0..<config.count("n_layer", default: 12)).map { sparsity.pattern(layer: $0, heads: heads) }
         decoder = CausalDecoder(
             vocabularySize: try config.size("vocab_size", default: 50257), positionCount: try config.size("n_positions", default: 1024),
-            width: width, epsilon: epsilon, head: .languageModel, isHeadTied: try isHeadTied(config, stored), hasTokenTypes: false,
+            width: width, epsilon: epsilon, head: .languageModel, isHeadTied: try isHeadTied(config, stored),
+            statesTie: try config.bool("tie_word_embeddings", default: true), hasTokenTypes: false,
             probeLength: 2 * sparsity.stride + 3)
         table = madeTable
     }

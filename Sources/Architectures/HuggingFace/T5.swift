@@ -22,6 +22,13 @@ struct MT5: T5Family {
     static let prefix = "MT5"
     let core: T5Core
 
+    func notes(for target: LoweringTarget) -> [String] {
+        guard target == .pytorch, core.head == .languageModel, core.scalesOutputs else { return [] }
+        return [
+            "transformers 5 doesn't scale mT5's outputs by d_model^-0.5, as transformers 4 does where tie_word_embeddings is true: it computes something else"
+        ]
+    }
+
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         // transformers 5 never scales, whatever the key says; 4 does where it is true, which isn't the default.
         let scales = try config.writerGeneration < 5 && config.bool("tie_word_embeddings", default: false)
@@ -35,6 +42,13 @@ struct UMT5: T5Family {
     static let prefix = "UMT5"
     static let tensorFlowClassNames: [String] = []
     let core: T5Core
+
+    func notes(for target: LoweringTarget) -> [String] {
+        guard target == .pytorch, core.head == .languageModel, !core.scalesOutputs else { return [] }
+        return [
+            "transformers 5 always scales UMT5's outputs by d_model^-0.5, transformers 4 not where tie_word_embeddings is false: 5 computes something else"
+        ]
+    }
 
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
         core = try T5Core(
@@ -138,6 +152,8 @@ struct T5Core: Sendable {
     /// Ends the encoder's rows; a classified sequence is taken there.
     let endToken: Int
     private let paddingToken: Int?
+    /// Made once: names are asked for row by row.
+    private(set) var table = TransformerTable(base: "")
 
     init(
         _ config: TransformerConfig, head: Head, stored: StoredNames, scalesOutputs: Bool, defaults: Defaults = .t5,
@@ -187,13 +203,14 @@ struct T5Core: Sendable {
 
         // A head that isn't scaled has a weight of its own for transformers 4, be it the same; 5 ties whatever isn't two different tensors.
         isHeadTied = scalesOutputs && !stored.contains("lm_head/kernel") && !stored.areSeparate(["lm_head.weight"], ["shared.weight"])
+        table = madeTable
     }
 
     private var innerSize: Int { heads * headSize }
 
     // MARK: - Names
 
-    var table: TransformerTable {
+    private var madeTable: TransformerTable {
         // Two classes keep the whole model under a prefix, the others nothing.
         var table = TransformerTable(base: head == .sequenceClassification || head == .tokenClassification ? "transformer" : "")
         var shared = table.parameter("shared.weight", [vocabularySize, width], tensorFlow: "embeddings", .same)

@@ -6,11 +6,25 @@ extension TransformerConfig {
     /// verbatim and in order.
     /// - Returns: with lines for people.
     func stated(
-        for target: LoweringTarget, className: String, family: (any TransformerFamily)?, parameters: [Parameter]
+        for target: LoweringTarget, className: String, family: (any TransformerFamily)?, parameters: [Parameter], isTensorFlow: Bool
     ) -> (json: JSONObject, notes: [String]) {
         var changes: [(key: String, value: JSONValue?)] = [("architectures", .array([.string(className)]))]
         changes += family?.configurationChanges(for: target) ?? []
         var notes: [String] = []
+        let type = family.map { Swift.type(of: $0) }
+        if isTensorFlow, target != .tensorflow {
+            for (key, value, stated) in values(contradicting: type?.tensorFlowConstants ?? []) {
+                changes.append((key, value))
+                notes.append(
+                    "\(key) becomes \(value.serialized()), as TensorFlow's classes compute whatever it is; it was \(stated.serialized())")
+            }
+        }
+        if target == .tensorflow, let (key, name) = activation(among: type?.modelledKeys ?? []),
+            let other = Self.tensorFlowName(ofActivation: name), other != name
+        {
+            changes.append((key, .string(other)))
+            notes.append("\(key) becomes \"\(other)\", as TensorFlow's classes call \"\(name)\"")
+        }
         if json["auto_map"] != nil {
             changes.append(("auto_map", nil))
             notes.append("auto_map, which names code to run, is removed from config.json")
@@ -35,8 +49,21 @@ extension TransformerConfig {
 
     private static let dtypeNames: [DType: String] = [.f64: "float64", .f32: "float32", .f16: "float16", .bf16: "bfloat16"]
 
-    /// The activation that the configuration names under any key that the family computes with.
-    func activationName(among keys: Set<String>) -> String? {
-        ["hidden_act", "activation_function", "activation"].first { keys.contains($0) && has($0) }.flatMap { json[$0]?.string }
+    /// The activation that the configuration names, under whichever key the family computes with.
+    func activation(among keys: Set<String>) -> (key: String, name: String)? {
+        ["hidden_act", "activation_function", "activation"].first { keys.contains($0) && has($0) }
+            .flatMap { key in json[key]?.string.map { (key, $0) } }
+    }
+
+    /// The configuration with other values for keys that it has.
+    func replacing(_ values: [(key: String, value: JSONValue)]) -> TransformerConfig {
+        var result = self
+        for (key, value) in values where has(key) { result.json[key] = value }
+        return result
+    }
+
+    /// Those of the values whose keys the configuration has with another value.
+    func values(contradicting values: [(key: String, value: JSONValue)]) -> [(key: String, value: JSONValue, stated: JSONValue)] {
+        values.compactMap { key, value in json[key].flatMap { !$0.isNull && $0 != value ? (key, value, $0) : nil } }
     }
 }

@@ -5,7 +5,7 @@ import ModelIR
 
 /// The `config.json` of a Hugging Face model, kept verbatim, read with types.
 struct TransformerConfig: Hashable, Sendable {
-    let json: JSONObject
+    var json: JSONObject
     /// `model_type`: `bert`, `gpt2`, `t5`, ...
     let modelType: String
     /// The class that wrote the weights, without TensorFlow's prefix: `BertForMaskedLM`; nil where the configuration names none.
@@ -132,6 +132,13 @@ struct TransformerConfig: Hashable, Sendable {
     static let tensorFlowActivations: Set<String> = [
         "gelu", "gelu_10", "gelu_fast", "gelu_new", "mish", "quick_gelu", "relu", "sigmoid", "silu", "swish", "tanh",
     ]
+
+    /// What TensorFlow's classes call an activation, by its own name or that of an equal one; nil where they have none.
+    static func tensorFlowName(ofActivation name: String) -> String? {
+        if tensorFlowActivations.contains(name) { return name }
+        guard let activation = activations[name] else { return nil }
+        return ["gelu", "gelu_new"].first { activations[$0] == activation }
+    }
 
     private func mismatch(_ key: String, _ expected: String, _ value: JSONValue) -> FormatError {
         transformerError("bad-config", expected: "\(expected) for \(key)", found: value.kind)

@@ -36,6 +36,8 @@ protocol TransformerFamily: Sendable {
     var tensorFlowLayers: [TensorFlowLayer] { get }
     /// What stands before the paths of some variables instead of the model's own scope, by how the paths begin (T5's `shared`).
     var tensorFlowScopes: [(prefix: String, scope: String)] { get }
+    /// What TensorFlow's classes compute with, whatever the configuration says.
+    static var tensorFlowConstants: [(key: String, value: JSONValue)] { get }
     /// Why the TensorFlow class computes something else from the same configuration and weights; nil where it doesn't.
     var tensorFlowObstacle: String? { get }
     var inputs: [InputDescription] { get }
@@ -44,6 +46,8 @@ protocol TransformerFamily: Sendable {
     var assumptions: [String] { get }
     /// Keys that the configuration must state for a loader of the target to build this very model; nil removes one.
     func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)]
+    /// Lines for people on what versions of the target's loader make of the model.
+    func notes(for target: LoweringTarget) -> [String]
 
     /// Adds inputs, the computation, layer outputs and outputs; outputs have the field names of the class of transformers.
     func build(_ builder: inout TransformerBuilder) throws
@@ -73,7 +77,9 @@ extension TransformerFamily {
     var ties: [Checkpoint.Tie] { [] }
     var probeSizes: [String: Int] { [:] }
     var tensorFlowScopes: [(prefix: String, scope: String)] { [] }
+    static var tensorFlowConstants: [(key: String, value: JSONValue)] { [] }
     var tensorFlowObstacle: String? { nil }
+    func notes(for target: LoweringTarget) -> [String] { [] }
     func configurationChanges(for target: LoweringTarget) -> [(key: String, value: JSONValue?)] { [] }
 
     /// One for each first component of a path.

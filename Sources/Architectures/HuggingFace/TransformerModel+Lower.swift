@@ -37,12 +37,17 @@ extension TransformerModel {
         guard type(of: family).tensorFlowClassNames.contains(className) else {
             throw UnsupportedError("transformers has no TensorFlow class for \(className)")
         }
-        if let name = config.activationName(among: type(of: family).modelledKeys),
-            !TransformerConfig.tensorFlowActivations.contains(name)
+        if let (_, name) = config.activation(among: type(of: family).modelledKeys),
+            TransformerConfig.tensorFlowName(ofActivation: name) == nil
         {
             throw UnsupportedError("TensorFlow's classes of transformers don't know the activation \"\(name)\"")
         }
         if let obstacle = family.tensorFlowObstacle { throw UnsupportedError(obstacle) }
+        if convention == .pytorch, let other = config.values(contradicting: type(of: family).tensorFlowConstants).first {
+            throw UnsupportedError(
+                "TensorFlow's classes compute with \(other.key) \(other.value.serialized()) whatever the configuration says; it says \(other.stated.serialized())"
+            )
+        }
         try confirmAliases()
         let tensors = Dictionary(parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         let primary = Dictionary(
@@ -94,12 +99,13 @@ extension TransformerModel {
     /// An empty checkpoint with the configuration for the target, and what is lost on the way there.
     private func frame(_ target: LoweringTarget) -> Lowered {
         var lowered = Lowered(checkpoint: Checkpoint(format: "lowered"))
-        let (json, notes) = config.stated(for: target, className: className, family: family, parameters: parameters)
+        let (json, notes) = config.stated(
+            for: target, className: className, family: family, parameters: parameters, isTensorFlow: convention == .tensorflow)
         lowered.checkpoint.documents = [
             .init(name: "config.json", bytes: Array((JSONValue.object(json).serialized(.pretty) + "\n").utf8))
         ]
         lowered.checkpoint.documents += checkpoint.documents.filter { $0.name != "config.json" }
-        lowered.notes = notes
+        lowered.notes = notes + (family?.notes(for: target) ?? [])
         if !report.optimizer.isEmpty {
             lowered.notes.append("optimizer state (\(report.optimizer.count) tensors) is not carried across dialects")
         }

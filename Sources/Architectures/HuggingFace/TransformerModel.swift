@@ -43,7 +43,8 @@ public struct TransformerModel: Model {
             guard family.classNames.contains(className) else {
                 throw UnsupportedError("the class \(className) of \(config.modelType) can't be run")
             }
-            let instance = try family.init(config, className: className, stored: stored)
+            let read = store.convention == .tensorflow ? config.replacing(family.tensorFlowConstants) : config
+            let instance = try family.init(read, className: className, stored: stored)
             let binding = try TransformerBinding(instance, store)
             self.family = instance
             obstacle = nil

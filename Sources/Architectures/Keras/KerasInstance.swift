@@ -143,3 +143,8 @@ func snakeCase(_ name: String) -> String {
     }
     return result.lowercased()
 }
+
+extension KerasInstance {
+    /// Whether the layer makes a mask of its input.
+    var makesMask: Bool { spec.className == "Masking" || (layer as? EmbeddingLayer)?.masksZero == true }
+}

@@ -39,11 +39,16 @@ extension KerasModel {
             inputs.append(KerasTensor(try builder.graph.addInput(spec.name, ValueType(spec.dtype, Shape(dims)))))
         }
         let outputs = try KerasContainerLift(container: container, instances: instances).outputs(of: inputs, in: &builder)
-        var counts: [String: Int] = [:]
+        // As tf_keras does it: of the layers `lstm`, of two tensors, and `lstm_1` the outputs are `lstm`, `lstm_1` and `lstm_1_1`.
+        var used = Set<String>()
         for (name, output) in outputs {
-            let count = counts[name, default: 0]
-            counts[name] = count + 1
-            builder.graph.outputs.append(NamedValue(count == 0 ? name : "\(name)_\(count)", output.value))
+            var (unique, count) = (name, 0)
+            while used.contains(unique) {
+                count += 1
+                unique = "\(name)_\(count)"
+            }
+            used.insert(unique)
+            builder.graph.outputs.append(NamedValue(unique, output.value))
         }
     }
 }

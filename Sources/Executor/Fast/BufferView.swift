@@ -1,3 +1,4 @@
+import ByteIO
 import ModelIR
 
 /// How the fast backend stores an element.
@@ -51,6 +52,9 @@ struct BufferView {
     var floats: UnsafeMutablePointer<Float> { pointer.assumingMemoryBound(to: Float.self) }
     var integers: UnsafeMutablePointer<Int64> { pointer.assumingMemoryBound(to: Int64.self) }
     var flags: UnsafeMutablePointer<UInt8> { pointer.assumingMemoryBound(to: UInt8.self) }
+
+    /// Gives memory back that was mapped from a file, until it is used again.
+    func releaseMapping() { (owner as? ByteStore)?.release(UnsafeRawBufferPointer(start: pointer, count: byteCount)) }
 
     /// New memory for a value.
     init(allocating type: ConcreteType, isConstant: Bool) {

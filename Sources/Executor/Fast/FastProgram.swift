@@ -30,8 +30,11 @@ final class FastProgram {
         let (graph, types) = (layout.graph, layout.graph.types)
 
         var all = [BufferView?](repeating: nil, count: types.count)
+        let passing = Self.passing(graph, plan)
         for parameter in graph.parameters {
-            all[parameter.value] = try Self.load(parameters.tensor(parameter.name, type: types[parameter.value]), types[parameter.value])
+            let type = types[parameter.value]
+            all[parameter.value] = try Self.load(
+                parameters.tensor(parameter.name, type: type), type, isPassing: passing.contains(parameter.value))
         }
         for (value, type) in types.enumerated() where layout.roots[value] == value && all[value] == nil {
             if layout.isConstant[value] {
@@ -50,14 +53,16 @@ final class FastProgram {
             let request = KernelRequest(
                 node: node, inputs: try node.inputs.map(view), outputs: try node.outputs.map(view), team: team, engine: engine,
                 scratch: scratch, options: plan.options)
+            let filled = request.inputs.compactMap { $0.owner as? PassingParameter }
             if isConstant {
-                if !isView { try makeKernel(request)() }
+                if !isView { try PassingParameter.filling(filled, makeKernel(request))() }
             } else {
                 let condition = try node.onlyForMany.map { tokens in
                     let (counts, isGlobal) = (try view(tokens.counts), try view(tokens.isGlobal))
                     return { LongformerRun.largestGlobalCount(counts, isGlobal) > tokens.few }
                 }
-                steps.append(Step(kernel: isView ? {} : try makeKernel(request), outputs: node.outputs, condition: condition))
+                let kernel = isView ? {} : try PassingParameter.filling(filled, makeKernel(request))
+                steps.append(Step(kernel: kernel, outputs: node.outputs, condition: condition))
                 for (output, view) in zip(node.outputs, request.outputs) { views[output] = view }
             }
         }
@@ -66,21 +71,28 @@ final class FastProgram {
         for value in graph.inputs + graph.outputs + named.map(\.value.index) { views[value] = try view(value) }
     }
 
+    /// Parameters that only matmuls want, whose kernels read them in the pass, not before. Plans that run again keep them packed.
+    private static func passing(_ graph: ConcreteGraph, _ plan: Plan) -> Set<Int> {
+        guard !plan.options.isRepeated, plan.options.precision == .f32 else { return [] }
+        var result = Set(graph.parameters.map(\.value))
+        for node in graph.nodes where node.op != .matmul { result.subtract(node.inputs) }
+        return result.subtracting(graph.outputs + plan.graph.layerOutputs.map(\.value.index))
+    }
+
     /// A parameter's elements: in the file's mapping where they lie there as f32, else in memory of their own.
-    private static func load(_ tensor: Tensor, _ type: ConcreteType) throws -> BufferView {
+    private static func load(_ tensor: Tensor, _ type: ConcreteType, isPassing: Bool) throws -> BufferView {
         if type.dtype.isFloat, tensor.dtype == .f32, let region = tensor.storage.region, region.store.fileDescriptor != nil {
             let mapped = region.withBytes { $0.baseAddress }
             if let mapped, Int(bitPattern: mapped) % 4 == 0 {
                 return BufferView(pointer: UnsafeMutableRawPointer(mutating: mapped), type: type, isConstant: true, owner: region.store)
             }
         }
+        if isPassing, let parameter = PassingParameter(tensor, type) {
+            return BufferView(pointer: parameter.pointer, type: type, isConstant: true, owner: parameter)
+        }
         let view = BufferView(allocating: type, isConstant: true)
-        if type.dtype.isFloat && tensor.dtype == .f32 {
-            try tensor.storage.read(into: UnsafeMutableRawBufferPointer(start: view.pointer, count: view.byteCount), at: 0)
-        } else if type.dtype.isFloat {
-            try tensor.floats().withUnsafeBytes {
-                view.pointer.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(view.pointer), byteCount: $0.count)
-            }
+        if type.dtype.isFloat {
+            try tensor.readFloats(into: UnsafeMutableRawBufferPointer(start: view.pointer, count: view.byteCount))
         } else {
             view.store(try ReferenceArray(type, tensor))
         }

@@ -38,7 +38,7 @@ struct MultiHeadAttentionLayer: KerasLayer {
             ("query", "query_dense", [nil, heads, keyWidth], [heads, keyWidth]),
             ("key", "key_dense", [nil, heads, keyWidth], [heads, keyWidth]),
         ]
-            + (usesGate ? [("gate", "gate_dense", [nil, heads, valueWidth], [heads, valueWidth])] : [])
+            + (usesGate ? [("gate", "_gate_dense", [nil, heads, valueWidth], [heads, valueWidth])] : [])
             + [
                 ("value", "value_dense", [nil, heads, valueWidth], [heads, valueWidth]),
                 ("attention_output", "output_dense", [heads, valueWidth] + free, free),

@@ -6,6 +6,8 @@ import ModelIR
 struct KerasConfigWriter {
     let target: Int
     var translator: KerasTranslator
+    /// Whether some layer of the outermost model makes a mask; nil until it is written.
+    private var hasMasks: Bool?
 
     init(version: KerasVersion, target: Int, inputShapes: [String: [[Int?]]] = [:]) {
         self.target = target
@@ -15,6 +17,7 @@ struct KerasConfigWriter {
     /// `{"class_name": .., "config": ..}` of a model, with its layers in the order in which the target will number them.
     /// - Parameter inputs: of the outermost model; nil for nested ones, whose inputs are in their configuration.
     mutating func document(_ container: KerasContainer, _ instances: [KerasInstance], inputs: [KerasInputSpec]?) throws -> JSONValue {
+        if hasMasks == nil { hasMasks = instances.flatMap(\.flattened).contains { $0.makesMask } }
         let byName = Dictionary(uniqueKeysWithValues: instances.map { ($0.spec.name, $0) })
         var layers: [JSONValue] = []
         if container.isSequential {
@@ -36,9 +39,10 @@ struct KerasConfigWriter {
         let specs = try KerasLayerOrder.sorted(container)
         let order = try KerasCallOrder(container)
         let nested = specs.filter { $0.container != nil }
-        let numbering = KerasNumbering(
+        var numbering = KerasNumbering(
             order, isNested: Set(nested.map(\.name)), functional: Set(nested.filter { $0.container?.isSequential == false }.map(\.name)),
             target: target)
+        numbering.renames = freeNames(specs, outputs: container.outputs)
         let calls = KerasCallWriter(target: target, numbering: numbering)
         for spec in specs {
             guard let instance = byName[spec.name] else { continue }
@@ -59,7 +63,11 @@ struct KerasConfigWriter {
                 }
             } else {
                 value = try body(instance).object ?? [:]
-                value["name"] = .string(spec.name)
+                value["name"] = .string(numbering.renames[spec.name] ?? spec.name)
+                if let renamed = numbering.renames[spec.name], var config = value["config"]?.object {
+                    config["name"] = .string(renamed)
+                    value["config"] = .object(config)
+                }
                 let needed = order.calls.filter { $0.layer == spec.name }.map(\.call).sorted()
                 value["inbound_nodes"] = .array(needed.map { calls.document(spec.calls[$0], of: instance) })
             }
@@ -70,6 +78,25 @@ struct KerasConfigWriter {
             "input_layers": ports(container.inputs, numbering), "output_layers": ports(container.outputs, numbering, isOutput: true),
         ]
         return model("Functional", module: "keras.src.models.functional", config, inputShape: nil)
+    }
+
+    /// Other names for layers that Keras 3 can't load under their own: joining masks, it makes an operation `concatenate` of itself, which must not
+    /// meet a layer that is called so. Layers that name an output keep their names.
+    private mutating func freeNames(_ specs: [KerasLayerSpec], outputs: [KerasTensorReference]) -> [String: String] {
+        guard target == 3, translator.source < 3, hasMasks == true else { return [:] }
+        var taken = Set(specs.map(\.name))
+        var renames: [String: String] = [:]
+        for spec in specs where spec.className == "Concatenate" && spec.name.hasPrefix("concatenate") {
+            guard spec.name.dropFirst(11).allSatisfy({ $0 == "_" || $0.isNumber }), !outputs.contains(where: { $0.layer == spec.name })
+            else {
+                continue
+            }
+            var name = "\(spec.name)_layer"
+            while !taken.insert(name).inserted { name += "_" }
+            renames[spec.name] = name
+            translator.note("layer '\(spec.name)' is called '\(name)': loading it, Keras 3 gives its name to an operation on masks")
+        }
+        return renames
     }
 
     private func model(_ className: String, module: String, _ config: JSONObject, inputShape: [Int?]?) -> JSONValue {
@@ -130,6 +157,8 @@ struct KerasConfigWriter {
 /// How calls are numbered in the target: without those that no output needs; from 1 for nested models in Keras 2, whose call 0 is their own.
 struct KerasNumbering {
     private var numbers: [KerasCallOrder.Step: Int] = [:]
+    /// Names in the target, where they are others.
+    var renames: [String: String] = [:]
     private let order: KerasCallOrder
     private let functional: Set<String>
     private let target: Int
@@ -156,7 +185,7 @@ struct KerasNumbering {
 
     /// `[layer, node, tensor]`.
     func reference(_ reference: KerasTensorReference) -> JSONValue {
-        [.string(reference.layer), .int(node(reference)), .int(reference.tensor)]
+        [.string(renames[reference.layer] ?? reference.layer), .int(node(reference)), .int(reference.tensor)]
     }
 
     /// `[layer, node, tensor]` in the list of outputs, where Keras 3 counts the calls of nested functional models from 1, too.

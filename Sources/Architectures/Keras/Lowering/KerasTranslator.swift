@@ -21,6 +21,8 @@ struct KerasTranslator {
         self.inputShapes = inputShapes
     }
 
+    mutating func note(_ line: String) { notes.append(line) }
+
     var source: Int { version.generation == 3 ? 3 : 2 }
 
     /// The configuration of a layer in the target's words; the layer's class is in the table.
@@ -50,7 +52,10 @@ struct KerasTranslator {
                 } else {
                     result[key] = wrapped(member.value, key: key, of: spec)
                 }
-            case .modelled, .inert: result[key] = key == "dtype" ? policy(member.value) : member.value
+            case .modelled, .inert:
+                // The first layer of old stacks holds its input's dtype; weights have never been integers.
+                if key == "dtype", layer?.variables.isEmpty == false, dtypeName(member.value)?.contains("int") == true { continue }
+                result[key] = key == "dtype" ? policy(member.value) : member.value
             }
         }
         stateDefaults(spec, layer, in: &result)
@@ -85,6 +90,8 @@ struct KerasTranslator {
         case nil: notes.append("layer '\(spec.name)': the key \(key) isn't known and is left out")
         case .modelled where key == "time_major" && value.bool == true:
             obstacles.append("layer '\(spec.name)': Keras \(target) has no time_major")
+        case .modelled where ["sliding_window", "use_gate"].contains(key) && !value.isNull && value.bool != false:
+            obstacles.append("layer '\(spec.name)': \(spec.className) of Keras \(target) has no \(key)")
         case .modelled, .activation, .layer, .initializer, .regularizer, .constraint, .inert: break
         }
     }

@@ -53,8 +53,11 @@ enum MatmulKernels: KernelFamily {
                 }
             }
             let multiply = try multiply(shape(m: a.count / k), packs: packs)
+            // In a single pass each weight is used once, or nearly: what is mapped needn't stay, so that memory doesn't grow with the model.
+            let isDone = b.isConstant && !packs
             return holding([a, result] + (packs ? [] : [b]) + (bias.map { [$0] } ?? [])) {
                 try multiply()
+                if isDone { b.releaseMapping() }
                 finish()
             }
         }

@@ -15,7 +15,8 @@ private enum Parser: String {
     /// The one that the environment variable `FUZZ_PARSER` names.
     static let chosen: Parser = {
         guard let name = getenv("FUZZ_PARSER"), let parser = Parser(rawValue: String(cString: name)) else {
-            fputs("FUZZ_PARSER is one of json, npy, zip, graph, ingot, safetensors, pytorch\n", stderr)
+            let message = Array("FUZZ_PARSER is one of json, npy, zip, graph, ingot, safetensors, pytorch\n".utf8)
+            _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
             exit(EX_USAGE)
         }
         return parser

@@ -131,6 +131,7 @@ def bert_cases():
     case("bert_token", "bert", "BertForTokenClassification", small(num_labels=7), bert_inputs("bert_token"),
          ("safetensors5", "bin4_unnamed"))
     case("bert_question", "bert", "BertForQuestionAnswering", small(), bert_inputs("bert_question"), ("safetensors5", "tf4"))
+    case("bert_causal", "bert", "BertLMHeadModel", small(is_decoder=True), {"": tokens("bert_causal", types=3, mask="right")}, notes="is_decoder: causal")
     case("bert_multiple_choice", "bert", "BertForMultipleChoice", small(),
          {"": tokens("bert_multiple_choice", batch=6, length=8, types=3, shape=(2, 3))})
 
@@ -176,6 +177,8 @@ def roberta_cases():
     case("roberta_twelve_layers", "roberta", "RobertaModel", roberta(hidden_size=6, intermediate_size=7, num_hidden_layers=12),
          roberta_inputs("roberta_twelve_layers"), init={"add_pooling_layer": False})
     case("roberta_masked_lm", "roberta", "RobertaForMaskedLM", roberta(), roberta_inputs("roberta_masked_lm"), ("safetensors5", "bin4_positions", "tf4"))
+    case("roberta_padding", "roberta", "RobertaForTokenClassification", roberta(pad_token_id=3, num_labels=3), {"": tokens("roberta_padding", pad=3)},
+         ("safetensors5", "tf4"), notes="TensorFlow's class takes 1 for padding, whatever pad_token_id is")
     case("roberta_sequence", "roberta", "RobertaForSequenceClassification", roberta(num_labels=5, type_vocab_size=2), 
          {"": tokens("roberta_sequence", pad=1, low=2, types=2)}, ("safetensors5", "tf4"))
     case("roberta_token", "roberta", "RobertaForTokenClassification", roberta(num_labels=7), roberta_inputs("roberta_token"))
@@ -213,6 +216,7 @@ def electra_cases():
          notes="embedding_size = hidden_size: no embeddings_project")
     case("electra_twelve_layers", "electra", "ElectraForPreTraining", electra(hidden_size=6, embedding_size=5, intermediate_size=7, num_hidden_layers=12),
          bert_inputs("electra_twelve_layers"))
+    case("electra_causal", "electra", "ElectraForCausalLM", electra(is_decoder=True), {"": tokens("electra_causal", types=3, mask="right")})
     for name, cls, more in (("pretraining", "PreTraining", {}), ("sequence", "SequenceClassification", {"num_labels": 5}), ("masked_lm", "MaskedLM", {}),
                             ("token", "TokenClassification", {"num_labels": 7}), ("question", "QuestionAnswering", {}),
                             ("multiple_choice", "MultipleChoice", {})):
@@ -335,6 +339,13 @@ def t5_cases():
     case("t5_gelu", "t5", "T5Model", t5(**one, feed_forward_proj="gelu"), t5_variants("t5_gelu"))
     case("t5_buckets", "t5", "T5Model", t5(**one, relative_attention_num_buckets=7, relative_attention_max_distance=11),
          {"": t5_inputs("t5_buckets", 40, 30, 2)})
+    few = one | dict(d_model=6, d_ff=7, d_kv=3, num_heads=2, relative_attention_num_buckets=6, relative_attention_max_distance=9, eos_token_id=1)
+    ended = tokens("t5_sequence", 3, 9, low=2)
+    ended["input_ids"][:, 6] = 1  # the class wants as many ends in each row
+    case("t5_sequence", "t5", "T5ForSequenceClassification", t5(**few, num_labels=4), {"": ended},
+         notes="decoder_input_ids follow from input_ids; a row is classified at its last eos_token_id")
+    case("t5_token", "t5", "T5ForTokenClassification", t5(**few, num_labels=5), {"": tokens("t5_token", 3, 9)})
+    case("t5_question", "t5", "T5ForQuestionAnswering", t5(**few, feed_forward_proj="gated-gelu"), {"": t5_inputs("t5_question"), "ids_only": tokens("t5_question/ids", 2, 7, mask=None)})
     for name, cls in (("mt5", "MT5"), ("umt5", "UMT5")):
         gate = dict(feed_forward_proj="gated-gelu")
         case(f"{name}_lm", name, f"{cls}ForConditionalGeneration", t5(**one | gate), t5_variants(f"{name}_lm"),

@@ -125,15 +125,11 @@ struct ALBERT: BERTRelative {
         }
     }
 
-    private func pool(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID {
-        try b.layer("pooler", "pooler") { b in try b.activation(b.linear(b.index(x, axis: 1, at: 0), "pooler"), .tanh) }
-    }
+    private func pool(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID { try pool(&b, x, "pooler") }
 
     private func predict(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID {
-        try b.layer("predictions", "language model head") { b in
-            let hidden = try body.activate(&b, b.linear(x, "predictions.dense"), "predictions.activation")
-            let normal = try b.layerNorm(hidden, "predictions.LayerNorm", epsilon: body.epsilon)
-            return try decoder?.apply(&b, normal) ?? normal
+        try predict(&b, x, "predictions", dense: "predictions.dense", norm: "predictions.LayerNorm") { b, x in
+            try body.activate(&b, x, "predictions.activation")
         }
     }
 }

@@ -99,18 +99,12 @@ struct BERT: BERTRelative {
         }
     }
 
-    /// tanh(W x_0 + b), of the first token.
-    private func pool(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID {
-        try b.layer("pooler", "pooler") { b in try b.activation(b.linear(b.index(x, axis: 1, at: 0), "pooler.dense"), .tanh) }
-    }
+    private func pool(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID { try pool(&b, x, "pooler.dense") }
 
-    /// The vocabulary's logits, [batch, sequence, vocabulary].
     private func predict(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID {
-        try b.layer("cls.predictions", "language model head") { b in
-            let hidden = try body.activate(
-                &b, b.linear(x, "cls.predictions.transform.dense"), "cls.predictions.transform.transform_act_fn")
-            let normal = try b.layerNorm(hidden, "cls.predictions.transform.LayerNorm", epsilon: body.epsilon)
-            return try decoder?.apply(&b, normal) ?? normal
+        let transform = "cls.predictions.transform"
+        return try predict(&b, x, "cls.predictions", dense: "\(transform).dense", norm: "\(transform).LayerNorm") { b, x in
+            try body.activate(&b, x, "\(transform).transform_act_fn")
         }
     }
 

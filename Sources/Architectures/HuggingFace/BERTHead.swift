@@ -127,6 +127,32 @@ extension BERTRelative {
 
     // MARK: - Heads
 
+    /// tanh(W x_0 + b), of the first token.
+    func pool(_ b: inout TransformerBuilder, _ x: ValueID, _ name: String) throws -> ValueID {
+        try b.layer("pooler", "pooler") { b in try b.activation(b.linear(b.index(x, axis: 1, at: 0), name), .tanh) }
+    }
+
+    /// The vocabulary's logits, [batch, sequence, vocabulary]: decoder(LayerNorm(activate(dense(x)))).
+    func predict(
+        _ b: inout TransformerBuilder, _ x: ValueID, _ layer: String, dense: String, norm: String,
+        activate: (inout TransformerBuilder, ValueID) throws -> ValueID
+    ) throws -> ValueID {
+        try b.layer(layer, "language model head") { b in
+            let hidden = try activate(&b, b.linear(x, dense))
+            let normal = try b.layerNorm(hidden, norm, epsilon: body.epsilon)
+            return try decoder?.apply(&b, normal) ?? normal
+        }
+    }
+
+    /// logits [batch, labels] of the first token, by two linear layers.
+    func classifyFirst(_ b: inout TransformerBuilder, _ x: ValueID, _ activation: Activation) throws {
+        let logits = try b.layer("classifier", "classifier") { b in
+            let hidden = try b.activation(b.linear(b.index(x, axis: 1, at: 0), "classifier.dense"), activation)
+            return try b.linear(hidden, "classifier.out_proj")
+        }
+        b.output("logits", logits)
+    }
+
     /// logits [batch, sequence, labels].
     func classifyTokens(_ b: inout TransformerBuilder, _ x: ValueID) throws {
         b.output("logits", try b.layer("classifier", "classifier") { b in try b.linear(x, "classifier") })

@@ -77,10 +77,8 @@ struct DistilBERT: BERTRelative {
         switch head {
         case .model, .preTraining, .languageModel, .nextSentence: b.output("last_hidden_state", x)
         case .maskedLM:
-            let logits = try b.layer("vocab_projector", "language model head") { b in
-                let hidden = try body.activate(&b, b.linear(x, "vocab_transform"), "activation")
-                let normal = try b.layerNorm(hidden, "vocab_layer_norm", epsilon: body.epsilon)
-                return try decoder?.apply(&b, normal) ?? normal
+            let logits = try predict(&b, x, "vocab_projector", dense: "vocab_transform", norm: "vocab_layer_norm") { b, x in
+                try body.activate(&b, x, "activation")
             }
             b.output("logits", logits)
         case .sequence: try classify(&b, preclassify(&b, x))

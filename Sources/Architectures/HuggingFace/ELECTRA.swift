@@ -114,18 +114,10 @@ struct ELECTRA: BERTRelative {
             }
             b.output("logits", logits)
         case .maskedLM, .languageModel:
-            let logits = try b.layer("generator_predictions", "language model head") { b in
-                let hidden = try b.activation(b.linear(x, "generator_predictions.dense"), .gelu)
-                let normal = try b.layerNorm(hidden, "generator_predictions.LayerNorm", epsilon: body.epsilon)
-                return try decoder?.apply(&b, normal) ?? normal
-            }
+            let name = "generator_predictions"
+            let logits = try predict(&b, x, name, dense: "\(name).dense", norm: "\(name).LayerNorm") { b, x in try b.activation(x, .gelu) }
             b.output("logits", logits)
-        case .sequence:
-            let logits = try b.layer("classifier", "classifier") { b in
-                let hidden = try b.activation(b.linear(b.index(x, axis: 1, at: 0), "classifier.dense"), .gelu)
-                return try b.linear(hidden, "classifier.out_proj")
-            }
-            b.output("logits", logits)
+        case .sequence: try classifyFirst(&b, x, .gelu)
         case .multipleChoice:
             let summary = try b.layer("sequence_summary", "pooler") { b in
                 try b.activation(b.linear(b.index(x, axis: 1, at: 0), "sequence_summary.summary"), summaryActivation)

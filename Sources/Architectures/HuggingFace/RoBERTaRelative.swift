@@ -71,25 +71,16 @@ extension RoBERTaRelative {
             b.output("last_hidden_state", x)
             if hasPooler { b.output("pooler_output", try pool(&b, x)) }
         case .maskedLM, .languageModel:
-            let logits = try b.layer("lm_head", "language model head") { b in
-                let hidden = try b.activation(b.linear(x, "lm_head.dense"), .gelu)
-                let normal = try b.layerNorm(hidden, "lm_head.layer_norm", epsilon: body.epsilon)
-                return try decoder?.apply(&b, normal) ?? normal
+            let logits = try predict(&b, x, "lm_head", dense: "lm_head.dense", norm: "lm_head.layer_norm") { b, x in
+                try b.activation(x, .gelu)
             }
             b.output("logits", logits)
-        case .sequence:
-            let logits = try b.layer("classifier", "classifier") { b in
-                let hidden = try b.activation(b.linear(b.index(x, axis: 1, at: 0), "classifier.dense"), .tanh)
-                return try b.linear(hidden, "classifier.out_proj")
-            }
-            b.output("logits", logits)
+        case .sequence: try classifyFirst(&b, x, .tanh)
         case .token: try classifyTokens(&b, x)
         case .question: try answer(&b, x)
         case .multipleChoice: try choose(&b, pool(&b, x))
         }
     }
 
-    private func pool(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID {
-        try b.layer("pooler", "pooler") { b in try b.activation(b.linear(b.index(x, axis: 1, at: 0), "pooler.dense"), .tanh) }
-    }
+    private func pool(_ b: inout TransformerBuilder, _ x: ValueID) throws -> ValueID { try pool(&b, x, "pooler.dense") }
 }

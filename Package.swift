@@ -77,7 +77,8 @@ let package = Package(
         .executableTarget(
             name: "ingot-bench",
             dependencies: [
-                "ByteIO", "JSON", "ModelIR", "Executor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "Architectures", "Executor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
         .target(

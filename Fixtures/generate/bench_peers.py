@@ -112,12 +112,48 @@ def in_torch():
     return name, run
 
 
+SPARSE = {
+    "longformer-base-4096": ("Longformer", 4096, 50265, dict(
+        attention_window=512, vocab_size=50265, max_position_embeddings=4098, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1)),
+    "reformer-16384": ("Reformer", 16384, 320, dict(axial_pos_shape=[128, 128], max_position_embeddings=16384, hash_seed=0, vocab_size=320)),
+}
+
+
+def in_transformers():
+    """Longformer-base and Reformer, as SparseModel.swift has them."""
+    if workload not in SPARSE:
+        return None
+    os.environ["USE_TF"] = "0"
+    os.environ["TRANSFORMERS_VERBOSITY"] = "critical"
+    import torch
+    import transformers
+
+    torch.set_num_threads(threads)
+    family, tokens, vocabulary, options = SPARSE[workload]
+    more = {"add_pooling_layer": False} if family == "Longformer" else {}
+    model = getattr(transformers, family + "Model")(getattr(transformers, family + "Config")(**options), **more).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            scale = 0.2 if parameter.dim() == 1 else np.sqrt(12 / parameter.shape[-1])
+            parameter.copy_(torch.from_numpy(tensor(name, list(parameter.shape), scale)))
+    inputs = {"input_ids": torch.arange(tokens).mul(7919).remainder(vocabulary).view(1, -1)}
+    if family == "Longformer":
+        inputs["global_attention_mask"] = torch.zeros((1, tokens), dtype=torch.int64)
+        inputs["global_attention_mask"][0, 0] = 1
+
+    def run():
+        with torch.inference_mode():
+            return model(**inputs).last_hidden_state.numpy()
+
+    return f"transformers {transformers.__version__}", run
+
+
 def main():
     try:
         made = in_onnxruntime()
     except ImportError:
         try:
-            made = in_torch()
+            made = in_transformers() or in_torch()
         except ImportError:
             made = None
     out = sys.stdout.buffer

@@ -19,7 +19,7 @@ struct CompareCommand: ParsableCommand {
         commandName: "compare",
         abstract: "Times workloads, in turns with peers.",
         discussion: """
-            A peer is a Python that has onnxruntime and onnx, or torch: it is given the same weights and inputs, runs the workloads that it
+            A peer is a Python that has onnxruntime and onnx, or torch (and transformers, for Longformer and Reformer): it is given the same weights and inputs, runs the workloads that it
             knows, and its outputs are compared with ours. Times are milliseconds; a ratio is our median by the peer's.
 
             Examples:

@@ -28,6 +28,9 @@ struct Workload {
                 }
             }
         } + Self.attention
+            + [SparseModel.longformerBase, SparseModel.reformer].map { model in
+                Workload(name: model.name) { try model.prepared(threads: $0) }
+            }
     }
 
     /// Attention alone, 12 heads of 64: rows, tokens, and keys that a token sees on either side.

@@ -4,6 +4,7 @@ MODEL is a directory that transformers opens, or a .safetensors file with the st
 given what torch exports of it. Lines in: `run` is answered by the milliseconds of one run, `output` by a count and that many floats.
 """
 
+import inspect
 import os
 import sys
 import time
@@ -53,6 +54,11 @@ def module(attention):
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     config = transformers.AutoConfig.from_pretrained(model_path)
+    # What torch can't export, and what has one form of attention only.
+    if config.model_type in ("longformer", "reformer"):
+        attention = "eager" if runtime == "torch" else None
+    if attention is None:
+        raise ImportError(config.model_type)
     loaded = getattr(transformers, config.architectures[0]).from_pretrained(model_path, attn_implementation=attention).eval()
 
     class Named(torch.nn.Module):
@@ -61,7 +67,9 @@ def module(attention):
             self.model = loaded
 
         def forward(self, *tensors):
-            return self.model(**dict(zip(names, tensors)), use_cache=False, return_dict=True)[output]
+            return self.model(**dict(zip(names, tensors)), **options, return_dict=True)[output]
+
+    options = {"use_cache": False} if "use_cache" in inspect.signature(loaded.forward).parameters else {}
 
     return Named().eval()
 

@@ -77,9 +77,11 @@ def longformer_cases():
          {"": question, "global": separators(longformer_main("longformer_question/global"), (4, 5, 9), (2, 7, 8), (6, 7, 8))},
          ("safetensors5", "tf4"), notes="without global_attention_mask all tokens before the first separator are global")
     choices = separators(tokens("longformer_multiple_choice", 6, 11, low=3, types=2, mask="right", pad=1), *[(3, 5, 6)] * 6)
+    explicit = with_global(tokens("longformer_multiple_choice/global", 6, 11, low=3, types=2, mask="right", pad=1), (0,), (3, 4), (), (1,), (2,), (0, 9))
+    grouped = lambda inputs: {k: v.reshape(2, 3, 11) for k, v in inputs.items()}
     case("longformer_multiple_choice", "longformer", "LongformerForMultipleChoice", longformer(**one),
-         {"": {k: v.reshape(2, 3, 11) for k, v in choices.items()}}, ("safetensors5",), not_in_tf=("",),
-         notes="without global_attention_mask all tokens after the first separator are global; TensorFlow's class makes none global")
+         {"": grouped(choices), "global": grouped(explicit)}, ("safetensors5",), not_in_tf=("",),
+         notes="without global_attention_mask all tokens after the first separator are global; in TensorFlow none")
 
 
 # -- LED -------------------------------------------------------------------------------------------

@@ -40,17 +40,17 @@ struct BenchModel {
         return path
     }
 
-    private mutating func add(_ name: String, _ shape: [Int], _ deviation: Double, mean: Double = 0) {
+    mutating func add(_ name: String, _ shape: [Int], _ deviation: Double, mean: Double = 0) {
         weights.append((name, shape, deviation, mean))
     }
 
     /// PyTorch's Linear, [out, in].
-    private mutating func linear(_ name: String, _ input: Int, _ output: Int) {
+    mutating func linear(_ name: String, _ input: Int, _ output: Int) {
         add("\(name).weight", [output, input], 1 / Double(input).squareRoot())
         add("\(name).bias", [output], 0.05)
     }
 
-    private mutating func norm(_ name: String, _ width: Int) {
+    mutating func norm(_ name: String, _ width: Int) {
         add("\(name).weight", [width], 0.1, mean: 1)
         add("\(name).bias", [width], 0.05)
     }

@@ -26,7 +26,7 @@ struct Workload {
     var inputs: [String: Tensor]
 
     /// Names, then sizes, as people say them.
-    static var all: [Workload] { transformers + recurrent + odd }
+    static var all: [Workload] { transformers + sparse + recurrent + odd }
 
     private static func text(_ model: BenchModel, _ vocabulary: Int, batch: Int = 1, tokens: Int, decoder: Int? = nil) -> [Workload] {
         var inputs = [
@@ -48,6 +48,24 @@ struct Workload {
         let t5 = BenchModel.t5("t5-small", layers: 6, width: 512, heads: 8, inner: 2_048)
         return [128, 512].flatMap { text(bert, 30_522, tokens: $0) } + [128, 1_024].flatMap { text(gpt2, 50_257, tokens: $0) }
             + text(t5, 32_128, tokens: 128, decoder: 32)
+    }
+
+    private static var sparse: [Workload] {
+        let longformer = BenchModel.longformer(
+            "longformer-base", layers: 12, width: 768, heads: 12, inner: 3_072, window: 512, positions: 4_098)
+        let tokens = 4_096
+        return [
+            // The first token is global.
+            Workload(
+                name: "longformer-base-\(tokens)", model: longformer,
+                inputs: [
+                    "input_ids": BenchTensors.ids([1, tokens], vocabulary: 50_265),
+                    "global_attention_mask": Tensor((0..<tokens).map { $0 == 0 ? Int64(1) : 0 }, shape: [1, tokens]),
+                ]),
+            Workload(
+                name: "reformer-16384", model: BenchModel.reformer("reformer", rows: 128, columns: 128),
+                inputs: ["input_ids": BenchTensors.ids([1, 16_384], vocabulary: 320)]),
+        ]
     }
 
     private static var recurrent: [Workload] {

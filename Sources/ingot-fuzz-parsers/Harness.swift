@@ -15,7 +15,8 @@ private enum Parser: String {
     /// The one that the environment variable `FUZZ_PARSER` names.
     static let chosen: Parser = {
         guard let name = getenv("FUZZ_PARSER"), let parser = Parser(rawValue: String(cString: name)) else {
-            fputs("FUZZ_PARSER is one of json, npy, zip, graph, ingot, safetensors, pytorch\n", stderr)
+            let message = Array("FUZZ_PARSER is one of json, npy, zip, graph, ingot, safetensors, pytorch\n".utf8)
+            _ = message.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
             exit(EX_USAGE)
         }
         return parser
@@ -55,3 +56,17 @@ public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     try? Parser.chosen.parse(Array(UnsafeBufferPointer(start: bytes, count: count)))
     return 0
 }
+
+/// The package manager names the main function of an executable after its module, and libFuzzer's own is left out.
+@_cdecl("ingot_fuzz_parsers_main")
+public func fuzzMain(_ argumentCount: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) -> CInt {
+    var (count, list) = (argumentCount, arguments)
+    return runDriver(&count, &list) { fuzzOneInput($0, $1) }
+}
+
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+    _ argumentCount: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
+    _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt

@@ -53,6 +53,15 @@ import Testing
         }
     }
 
+    /// Keras makes no Dropout without a rate.
+    @Test func layersOfTrainingAreWrittenWhole() throws {
+        let scratch = try TemporaryDirectory()
+        _ = try Fixtures.model("legacy/legacy_bare_text.h5").convert(to: scratch.file("x.keras"))
+        let document = try #require(try ModelFile.open(scratch.file("x.keras")).checkpoint.document("config.json"))
+        let text = String(decoding: document.bytes, as: UTF8.self)
+        #expect(text.contains(#""class_name": "Dropout", "config": {"name": "dropout", "trainable": true, "rate": 0.5}"#), "\(text)")
+    }
+
     @Test func unknownChoicesAndOrdersAreRefused() throws {
         #expect(throws: InputError.self) {
             try ModelFile.open(Fixtures.path("legacy/legacy_bare_text.h5"), choices: ["nothing": "1"])

@@ -117,6 +117,9 @@ struct KerasInference {
             width = size
         case .weightless(let name):
             if name == "Activation" { config["activation"] = .string(choice("activation", layer, or: nil)) }
+            // Keras makes no such layer without; what it is matters in training only.
+            if name.hasSuffix("Dropout") || name == "SpatialDropout1D" { config["rate"] = 0.5 }
+            if name == "GaussianNoise" { config["stddev"] = 0.5 }
             if name == "Masking" {
                 config["mask_value"] = 0.0
                 assume("mask_value 0", layer)

@@ -15,7 +15,8 @@ KERAS3_ENV ?= .build/keras3-env
 TRANSFORMERS5_ENV ?= .build/transformers5-env
 TRANSFORMERS4_ENV ?= .build/transformers4-env
 
-# Workloads timed; BENCH_PEERS names Pythons with onnxruntime or torch, each time taken in turns with ours: `make bench BENCH_PEERS="python3"`.
+# Workloads timed; BENCH_PEERS names Pythons with what Fixtures/generate/requirements-bench.txt lists, which take turns with ours:
+# `make bench BENCH_PEERS="python3"`.
 BENCH_PEERS ?=
 BENCH_OPTIONS ?=
 
@@ -104,7 +105,9 @@ interop-keras: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 	Fixtures/generate/interop.sh $(INGOT) $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 
 bench: build
-	.build/release/ingot-bench $(foreach p,$(BENCH_PEERS),--peer $(p)) $(BENCH_OPTIONS)
+	.build/release/ingot-bench compare $(foreach p,$(BENCH_PEERS),--peer $(p)) $(BENCH_OPTIONS)
+	.build/release/ingot-bench files
+	.build/release/ingot-bench growth
 
 interop-transformers: build $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
 	$(TRANSFORMERS5_ENV)/bin/python Fixtures/generate/transformers_interop.py $(INGOT) $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python

@@ -79,7 +79,7 @@ let package = Package(
             dependencies: [
                 "ByteIO", "JSON", "ModelIR", "FormatKit", "SafetensorsFormat", "Architectures", "Executor", "Conversion",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], exclude: ["RESULTS.md"]),
 
         .target(
             name: "TestSupport", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "Containers"], path: "Tests/TestSupport"),

@@ -10,7 +10,8 @@ import ModelIR
 @main
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ingot-bench", abstract: "Times workloads.", subcommands: [CompareCommand.self, GrowthCommand.self],
+        commandName: "ingot-bench", abstract: "Times workloads.",
+        subcommands: [CompareCommand.self, FilesCommand.self, GrowthCommand.self],
         defaultSubcommand: CompareCommand.self)
 }
 

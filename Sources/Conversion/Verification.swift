@@ -211,9 +211,13 @@ extension Verification {
                         of: rewritten, in: graphs.0, parameters: parameters, inputs: inputs, options: execution, first: first)
                 effects = known
                 let index = pairs.isEmpty ? position + first.captured.count : position
+                let allowed = min(2 * known[index], Self.largestRoundingEffect * comparison.statisticsB.rms)
                 var tolerance = options.tolerance
-                tolerance.absolute += 2 * known[index]
+                tolerance.absolute += allowed
                 comparison = try compare(y.tensor, x.tensor, tolerance: tolerance)
+                self.rewrites.append(
+                    "\(x.name) differs by \(comparison.maximumDifference), "
+                        + "where rounding the rewritten parameters accounts for \(allowed)")
             }
             if isOutput {
                 outputDrift = max(outputDrift, comparison.maximumDifference)

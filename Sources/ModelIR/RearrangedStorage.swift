@@ -129,8 +129,9 @@ private final class ScratchMemory: Sendable {
             let isKept =
                 used.bytes.count <= Self.largest
                 && free.withLock { blocks in
-                    if blocks.count < Self.capacity { blocks.append(used) }
-                    return blocks.contains { $0.bytes.baseAddress == used.bytes.baseAddress }
+                    guard blocks.count < Self.capacity else { return false }
+                    blocks.append(used)
+                    return true
                 }
             if !isKept { used.bytes.deallocate() }
         }

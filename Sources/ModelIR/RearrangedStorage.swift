@@ -28,8 +28,13 @@ extension Tensor {
         let dtype = sources[0].dtype
         let count = shape.reduce(1, *)
         precondition(sources.allSatisfy { $0.dtype == dtype } && boxes.reduce(0) { $0 + $1.shape.reduce(1, *) } == count)
-        self.init(
-            dtype: dtype, shape: shape, storage: RearrangedStorage(sources: sources, byteCount: count * dtype.size, boxes: boxes))
+        let (sources, boxes) = composed(sources, boxes)
+        if let (source, offset) = unmovedElements(boxes) {
+            self = sources[source].elements(from: offset, shape: shape)
+        } else {
+            self.init(
+                dtype: dtype, shape: shape, storage: RearrangedStorage(sources: sources, byteCount: count * dtype.size, boxes: boxes))
+        }
     }
 
     /// Another shape for the same elements.
@@ -58,10 +63,10 @@ private struct StorageSlice: TensorStorage {
 }
 
 /// Elements of other tensors, moved when they are first read. Where they are read in pieces they are kept until the last byte was read.
-private final class RearrangedStorage: TensorStorage {
+final class RearrangedStorage: TensorStorage {
     let byteCount: Int
-    private let sources: [Tensor]
-    private let boxes: [ElementBox]
+    let sources: [Tensor]
+    let boxes: [ElementBox]
     private let kept = Mutex<[UInt8]?>(nil)
     var region: ByteRegion? { nil }
 

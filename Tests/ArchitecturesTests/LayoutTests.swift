@@ -72,6 +72,53 @@ import Testing
         }
     }
 
+    /// Layouts one after the other take elements straight from the first source; one at a time, from memory, they can't.
+    @Test func composedLayoutsMoveTheSameElements() throws {
+        var generator = SplitMix(seed: 12)
+        for _ in 0..<600 {
+            let shape = (0..<Int.random(in: 2...4, using: &generator)).map { _ in Int.random(in: 1...6, using: &generator) }
+            let tensor = random(.u16, shape, &generator)
+            var (composed, stepwise) = ([tensor], [tensor])
+            for _ in 0..<4 {
+                var layout = random(fitting: composed[0].shape, depth: 0, &generator)
+                if composed.count > 1 {
+                    // Joined again, not always in the order in which they were cut.
+                    composed.swapAt(0, 1)
+                    stepwise.swapAt(0, 1)
+                    let axis = composed[0].shape.indices.first { axis in
+                        Set(composed.map { $0.shape.enumerated().filter { $0.offset != axis }.map(\.element) }).count == 1
+                    }
+                    guard let axis else { break }
+                    layout = .concatenated(.sizes(composed.map { $0.shape[axis] }), axis: axis)
+                }
+                composed = try layout.apply(composed)
+                stepwise = try layout.apply(stepwise).map { Tensor(dtype: $0.dtype, shape: $0.shape, bytes: try $0.bytes()) }
+                #expect(composed.map(\.shape) == stepwise.map(\.shape))
+                #expect(try composed.map { try $0.bytes() } == stepwise.map { try $0.bytes() }, "\(layout) of \(shape)")
+            }
+        }
+    }
+
+    /// What comes back to where it was is read where it lies.
+    @Test func thereAndBackMovesNothing() throws {
+        let tensor = Tensor((0..<210).map { Float($0) }, shape: [5, 6, 7])
+        for layout: Layout in [
+            .transposed([2, 0, 1]), .gates([2, 0, 1], axis: 1), .transposed([0, 2, 1]).then(.gates([1, 0], axis: -1)),
+            .gates([4, 2, 0, 1, 3], axis: 0).then(.transposed([1, 0, 2])), .split(.sizes([2, -1]), axis: 2),
+            .reshaped(from: [5, 6, 7], to: [30, 7]).then(.transposedMatrix),
+        ] {
+            let there = try layout.apply([tensor])
+            #expect(there.contains { $0.storage.region == nil }, "\(layout)")
+            let back = try layout.inverse.apply(there)
+            #expect(back.count == 1 && back[0].storage.region?.offset == 0, "\(layout)")
+            #expect(try back[0].bytes() == tensor.bytes())
+        }
+        // But half of the way back moves elements.
+        let half = try Layout.gates([1, 0], axis: 1).apply(
+            Layout.transposed([0, 2, 1]).inverse.apply(Layout.transposed([0, 2, 1]).apply(tensor)))
+        #expect(half.storage.region == nil)
+    }
+
     @Test func whatEachDoes() throws {
         let matrix = Tensor([0, 1, 2, 3, 4, 5, 6, 7] as [Double], shape: [2, 4])
         func values(_ layout: Layout) throws -> [[Double]] { try layout.apply([matrix]).map { try $0.doubles() } }

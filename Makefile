@@ -16,8 +16,9 @@ TRANSFORMERS5_ENV ?= .build/transformers5-env
 TRANSFORMERS4_ENV ?= .build/transformers4-env
 
 # Workloads timed; BENCH_PEERS names Pythons with what Fixtures/generate/requirements-bench.txt lists, which take turns with ours:
-# `make bench BENCH_PEERS="python3"`.
+# `make bench BENCH_PEERS="python3"`. BENCH_WEIGHTS is a file of trained weights to compress.
 BENCH_PEERS ?=
+BENCH_WEIGHTS ?=
 BENCH_OPTIONS ?=
 
 .PHONY: bench demo test build lint format fixtures fixtures-keras fixtures-transformers interop interop-keras interop-transformers fuzz deps clean
@@ -107,6 +108,7 @@ interop-keras: build $(KERAS2_ENV)/bin/python $(KERAS3_ENV)/bin/python
 bench: build
 	.build/release/ingot-bench compare $(foreach p,$(BENCH_PEERS),--peer $(p)) $(BENCH_OPTIONS)
 	.build/release/ingot-bench files
+	.build/release/ingot-bench codec $(BENCH_WEIGHTS) $(foreach p,$(firstword $(BENCH_PEERS)),--peer $(p))
 	.build/release/ingot-bench growth
 
 interop-transformers: build $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python

@@ -29,7 +29,7 @@ let package = Package(
 
         // The graph, and what a file holds.
         .target(name: "ModelIR", dependencies: ["ByteIO"]),
-        .target(name: "FormatKit", dependencies: ["ByteIO", "JSON", "ModelIR"]),
+        .target(name: "FormatKit", dependencies: ["ByteIO", "Digests", "JSON", "ModelIR"]),
         .target(name: "Containers", dependencies: ["ByteIO", "ModelIR", "CZlib"]),
         .target(name: "HDF5File", dependencies: ["ByteIO", "ModelIR", "FormatKit", "CHDF5", "CProcess", "CZlib", "CZstd"]),
 
@@ -77,7 +77,7 @@ let package = Package(
         .executableTarget(
             name: "ingot-bench",
             dependencies: [
-                "ByteIO", "JSON", "ModelIR", "FormatKit", "SafetensorsFormat", "Architectures", "Executor", "Conversion",
+                "ByteIO", "JSON", "ModelIR", "FormatKit", "IngotFormat", "SafetensorsFormat", "Architectures", "Executor", "Conversion",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["RESULTS.md"]),
 

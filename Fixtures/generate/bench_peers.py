@@ -1,7 +1,8 @@
-"""A model of ingot-bench in another runtime: `bench_peers.py onnxruntime|torch MODEL INPUTS.npz OUTPUT THREADS`.
+"""A model of ingot-bench in another runtime: `bench_peers.py onnxruntime|torch MODEL INPUTS.npz OUTPUT THREADS`; or a compression:
+`bench_peers.py zipnn BYTES f32|bf16|f16 in|out THREADS`.
 
 MODEL is a directory that transformers opens, or a .safetensors file with the state dict of torch.nn's LSTM, GRU or RNN. ONNX Runtime is
-given what torch exports of it. Lines in: `run` is answered by the milliseconds of one run, `output` by a count and that many floats.
+given what torch exports of it. ZipNN's output is one number, the size by the size before. Lines in: `run` is answered by the milliseconds of one run, `output` by a count and that many floats.
 """
 
 import inspect
@@ -74,7 +75,7 @@ def module(attention):
     return Named().eval()
 
 
-arrays = dict(np.load(inputs_path))
+arrays = {} if runtime == "zipnn" else dict(np.load(inputs_path))
 names = sorted(arrays)
 
 
@@ -110,16 +111,45 @@ def in_onnxruntime():
     return f"onnxruntime {onnxruntime.__version__}", lambda: session.run(None, arrays)[0]
 
 
+def in_zipnn():
+    import importlib.metadata
+
+    from zipnn import ZipNN
+
+    with open(model_path, "rb") as file:
+        data = file.read()
+    dtype = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}[inputs_path]
+    codec = ZipNN(input_format="byte", bytearray_dtype=dtype, threads=threads)
+    compressed = codec.compress(bytearray(data))
+    assert bytes(codec.decompress(compressed)) == data
+    ratio = np.array([len(compressed) / len(data)], np.float32)
+    # It works in its input's memory, so each run has its own.
+    given = []
+
+    def prepare():
+        given[:] = [bytearray(data) if output == "in" else compressed]
+
+    def run():
+        codec.compress(given[0]) if output == "in" else codec.decompress(given[0])
+        return ratio
+
+    return f"zipnn {importlib.metadata.version('zipnn')}", run, prepare
+
+
 def main():
     try:
-        name, run = in_torch() if runtime == "torch" else in_onnxruntime()
+        name, run, *prepare = {"torch": in_torch, "onnxruntime": in_onnxruntime, "zipnn": in_zipnn}[runtime]()
     except ImportError:
         answer(b"unknown\n")
         return
+    for step in prepare:
+        step()
     result = run()
     answer(f"ready {name}\n".encode())
     for line in sys.stdin:
         if line.strip() == "run":
+            for step in prepare:
+                step()
             start = time.perf_counter()
             result = run()
             answer(f"{(time.perf_counter() - start) * 1e3}\n".encode())

@@ -22,6 +22,8 @@ struct BlobStorage: TensorStorage {
         return file.input.subregion(offset: file.chunkOffsets[blob][0], count: UInt64(byteCount))
     }
 
+    var identity: StorageIdentity? { StorageIdentity(owner: file, offset: blob, byteCount: byteCount) }
+
     /// - Throws: `FormatError` by rules I14 to I16; `FileError` if the file can't be read.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
         precondition(offset >= 0 && buffer.count <= byteCount - offset, "read past the end of a tensor")

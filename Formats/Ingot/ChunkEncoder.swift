@@ -88,12 +88,14 @@ final class ChunkEncoder {
         }
         takeSample(of: plane)
         let source = UnsafeRawBufferPointer(sample)
-        // Half of it for the search, which takes longer.
+        // Half of it for the search, which takes longer, and none where nothing repeats.
         let half = UnsafeRawBufferPointer(rebasing: source[..<(source.count / 2)])
-        let matched = compressor.compress(half, into: sampleOutput, level: 1) ?? .max
         let entropy = Self.entropy(source)
-        let literals = Double(half.count) * entropy / 8
-        if Double(matched) < literals * 0.9 { return compressor.compress(plane, into: target, level: level) }
+        if Self.repeats(half) {
+            let matched = compressor.compress(half, into: sampleOutput, level: 1) ?? .max
+            let literals = Double(half.count) * entropy / 8
+            if Double(matched) < literals * 0.9 { return compressor.compress(plane, into: target, level: level) }
+        }
         return entropy < Self.incompressibleEntropy ? compressor.compressLiterals(plane, into: target) : nil
     }
 
@@ -103,6 +105,25 @@ final class ChunkEncoder {
         for i in 0..<Self.samplePieceCount {
             UnsafeMutableRawBufferPointer(rebasing: sample[i * Self.samplePieceSize..<(i + 1) * Self.samplePieceSize])
                 .copyMemory(from: UnsafeRawBufferPointer(rebasing: plane[i * step..<i * step + Self.samplePieceSize]))
+        }
+    }
+
+    /// Whether at one of sixteen places, or more often, eight bytes come again.
+    private static func repeats(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let tableSize = 1 << 12
+        guard bytes.count > 8, bytes.count <= 1 << 16 else { return true }
+        return withUnsafeTemporaryAllocation(of: UInt16.self, capacity: tableSize) { places in
+            places.initialize(repeating: 0)
+            var count = 0
+            for i in 0..<bytes.count - 7 {
+                let word = bytes.loadUnaligned(fromByteOffset: i, as: UInt64.self)
+                let slot = Int(truncatingIfNeeded: (word &* 0x9E37_79B9_7F4A_7C15) >> 52)
+                // Place 0 stands for an empty slot too: there it is compared in vain.
+                let place = Int(places[slot])
+                if place < i && bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self) == word { count &+= 1 }
+                places[slot] = UInt16(truncatingIfNeeded: i)
+            }
+            return count * 16 >= bytes.count
         }
     }
 

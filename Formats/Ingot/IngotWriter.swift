@@ -12,6 +12,8 @@ struct IngotWriter {
     /// The bytes of each blob, and how they will be stored.
     private var sources: [any TensorStorage] = []
     private var index = Index()
+    /// Blobs whose digest was known beforehand.
+    private var hashed: Set<Int> = []
 
     /// On the exponents of trained weights level 1 is both faster and smaller than 3: what zstd searches for, matches, only get in the way there.
     static let defaultLevel = 1
@@ -39,7 +41,7 @@ struct IngotWriter {
         index.source = checkpoint.source ?? Checkpoint.Source(format: checkpoint.format, detail: checkpoint.formatDetail)
         index.groups = checkpoint.groups
         index.record = checkpoint.record
-        let shared = try SharedBlobs(checkpoint.tensors.map(\.tensor))
+        let shared = try SharedBlobs(checkpoint.tensors.map(\.tensor), digests: checkpoint.digests)
         var positions: [[UInt8]: Int] = [:]
         for (i, entry) in checkpoint.tensors.enumerated() {
             let representative = shared.representatives[i]
@@ -94,9 +96,15 @@ struct IngotWriter {
         let stored: TransferBuffer
         var rawCount = 0
         var planeLengths: [UInt32] = []
+        var checksum: UInt64 = 0
 
         /// Nothing is transformed at level 0.
         init(level: Int) { stored = TransferBuffer(byteCount: level == 0 ? 1 : ChunkEncoder.outputCapacity) }
+
+        func storedBytes(of blob: Blob) -> UnsafeRawBufferPointer {
+            let buffer = blob.layout == .unsplit ? raw.bytes : stored.bytes
+            return UnsafeRawBufferPointer(rebasing: buffer[0..<planeLengths.reduce(0) { $0 + Int($1) }])
+        }
     }
 
     private struct ChunkPlace {
@@ -105,15 +113,32 @@ struct IngotWriter {
     }
 
     consuming func write() throws {
+        // A digest is computed from end to end, so several threads hash a blob each, beforehand; one hashes what it has in hand anyhow.
+        if threadCount > 1 { try hashBlobs() }
         try output.append(IngotLayout.header())
         try writeBlobs()
+        if let fingerprint = checkpoint.fingerprint { index.record?.fingerprint = try fingerprint() }
         try writeIndex()
+    }
+
+    private mutating func hashBlobs() throws {
+        // Of the tensors; documents are short.
+        let tensors = Dictionary(
+            zip(index.tensors, checkpoint.tensors).map { ($0.blob, $1.tensor) }, uniquingKeysWith: { first, _ in first })
+        let blobs = tensors.keys.sorted()
+        let digests = try checkpoint.digests.digests(of: blobs.compactMap { tensors[$0] }, threadCount: threadCount)
+        for (blob, digest) in zip(blobs, digests) {
+            index.blobs[blob].digest = digest
+            hashed.insert(blob)
+        }
     }
 
     private mutating func writeBlobs() throws {
         let blobs = index.blobs
         let sources = sources
         let level = level
+        let hashed = hashed
+        let digests = checkpoint.digests
         let places = blobs.indices.flatMap { blob in (0..<blobs[blob].chunkCount).map { ChunkPlace(blob: blob, chunk: $0) } }
         let encoders = WorkerPool { try ChunkEncoder(level: level) }
         var hasher = SHA256()
@@ -140,20 +165,23 @@ struct IngotWriter {
                     $0.encode(UnsafeRawBufferPointer(raw), layout: blob.layout, width: blob.width, into: slot.stored.bytes)
                 }
             }
+            slot.checksum = xxh3(slot.storedBytes(of: blob))
         } consume: { i, slot in
             let (blob, chunk) = (places[i].blob, places[i].chunk)
             try start(through: blob)
-            if chunk == 0 { hasher = SHA256() }
-            hasher.update(UnsafeRawBufferPointer(rebasing: slot.raw.bytes[0..<slot.rawCount]))
-            let buffer = blobs[blob].layout == .unsplit ? slot.raw.bytes : slot.stored.bytes
-            let stored = UnsafeRawBufferPointer(rebasing: buffer[0..<slot.planeLengths.reduce(0) { $0 + Int($1) }])
+            let isHashed = hashed.contains(blob)
+            if !isHashed {
+                if chunk == 0 { hasher = SHA256() }
+                hasher.update(UnsafeRawBufferPointer(rebasing: slot.raw.bytes[0..<slot.rawCount]))
+            }
             index.blobs[blob].planeLengths += slot.planeLengths
-            index.blobs[blob].checksums.append(xxh3(stored))
-            try output.append(stored)
-            if chunk == blobs[blob].chunkCount - 1 {
+            index.blobs[blob].checksums.append(slot.checksum)
+            try output.append(slot.storedBytes(of: blobs[blob]))
+            if !isHashed, chunk == blobs[blob].chunkCount - 1 {
                 let finished = hasher
                 hasher = SHA256()
                 index.blobs[blob].digest = finished.finish()
+                digests.note(index.blobs[blob].digest, of: sources[blob])
             }
         }
         try start(through: blobs.count - 1)

@@ -1,5 +1,6 @@
 import ByteIO
 import Digests
+import FormatKit
 import Glibc
 import ModelIR
 
@@ -17,20 +18,20 @@ struct SharedBlobs {
     }
 
     private struct Place: Hashable {
-        var store: ObjectIdentifier
-        var offset: Int
+        var identity: StorageIdentity
         var shape: Shape
     }
 
+    /// - Parameter digests: those that are known are taken instead of hashing.
     /// - Throws: what the tensors' storages throw.
-    init(_ tensors: [Tensor]) throws {
+    init(_ tensors: [Tensor], digests: TensorDigests = TensorDigests()) throws {
         representatives = Array(tensors.indices)
         var places: [Place: Int] = [:]
         var groups: [Shape: [Int]] = [:]
         for (i, tensor) in tensors.enumerated() {
             let shape = Shape(width: tensor.dtype.size, byteCount: tensor.byteCount)
-            if let region = tensor.storage.region {
-                let place = Place(store: ObjectIdentifier(region.store), offset: region.offset, shape: shape)
+            if let identity = tensor.storage.identity {
+                let place = Place(identity: identity, shape: shape)
                 if let first = places[place] {
                     representatives[i] = first
                     continue
@@ -41,16 +42,15 @@ struct SharedBlobs {
         }
         // Each step hashes more of fewer tensors; hashes only choose whom to compare.
         for sameShape in groups.values where sameShape.count > 1 {
+            let known = sameShape.map { digests[tensors[$0]] ?? [] }
+            if !known.contains([]) {
+                let digest = Dictionary(uniqueKeysWithValues: zip(sameShape, known))
+                for sameDigest in Self.grouped(sameShape, by: { digest[$0] }) { try share(among: sameDigest, of: tensors) }
+                continue
+            }
             for samePrefix in try Self.grouped(sameShape, by: { try Self.hashPrefix(tensors[$0]) }) {
                 for sameHash in try Self.grouped(samePrefix, by: { try Self.hashAll(tensors[$0]) }) {
-                    var distinct: [Int] = []
-                    for i in sameHash {
-                        if let equal = try distinct.first(where: { try Self.areEqual(tensors[$0], tensors[i]) }) {
-                            representatives[i] = equal
-                        } else {
-                            distinct.append(i)
-                        }
-                    }
+                    try share(among: sameHash, of: tensors)
                 }
             }
         }
@@ -58,10 +58,22 @@ struct SharedBlobs {
         for i in representatives.indices { representatives[i] = representatives[representatives[i]] }
     }
 
+    /// Compares tensors that are likely to be equal.
+    private mutating func share(among members: [Int], of tensors: [Tensor]) throws {
+        var distinct: [Int] = []
+        for i in members {
+            if let equal = try distinct.first(where: { try Self.areEqual(tensors[$0], tensors[i]) }) {
+                representatives[i] = equal
+            } else {
+                distinct.append(i)
+            }
+        }
+    }
+
     /// Groups of at least two with equal keys, members in order.
-    private static func grouped(_ members: [Int], by key: (Int) throws -> UInt64) rethrows -> [[Int]] {
+    private static func grouped<Key: Hashable>(_ members: [Int], by key: (Int) throws -> Key) rethrows -> [[Int]] {
         guard members.count > 1 else { return [] }
-        var groups: [UInt64: [Int]] = [:]
+        var groups: [Key: [Int]] = [:]
         for member in members { groups[try key(member), default: []].append(member) }
         return groups.values.filter { $0.count > 1 }
     }

@@ -28,7 +28,8 @@ public func convert(_ path: String, to outputPath: String, options: ConversionOp
 
     var report = ConversionReport(
         sourcePath: source.path, outputPath: outputPath, outputKind: place.kind, sourceByteCount: source.byteCount,
-        outputByteCount: try output.byteCount(), notes: source.notes + content.notes, verification: nil, fingerprint: content.fingerprint)
+        outputByteCount: try output.byteCount(), notes: source.notes + content.notes, verification: nil,
+        fingerprint: try content.lowered.checkpoint.fingerprint?())
     if options.verifies {
         let (verification, fingerprint) = try content.verify(output.reopened(content.lowered.checkpoint))
         report.verification = verification
@@ -46,7 +47,6 @@ private struct OutputContent {
     let options: ConversionOptions
     private(set) var lowered: Lowered
     private(set) var notes: [String] = []
-    private(set) var fingerprint: String?
     /// Documents that go beside a single file, since those who open it look for them there.
     private(set) var companions: [Checkpoint.Document] = []
 
@@ -67,8 +67,8 @@ private struct OutputContent {
         }
         sidecars.add(to: &lowered.checkpoint, notes: &notes)
         if place.kind == .ingot {
-            fingerprint = try source.fingerprint()
-            lowered.checkpoint.record = try record(of: lowered.checkpoint)
+            lowered.checkpoint.digests = source.checkpoint.digests
+            try addRecord()
         } else if !place.isDirectory {
             settleDocuments()
         }
@@ -115,8 +115,12 @@ private struct OutputContent {
         lowered.notes.append("optimizer state and training_config dropped (\(names.count) tensors)")
     }
 
-    private mutating func record(of checkpoint: Checkpoint) throws -> Record {
+    /// What an .ingot file says of the model in it.
+    private mutating func addRecord() throws {
+        let checkpoint = lowered.checkpoint
         let model = try ModelFile.lift(checkpoint)
+        let threadCount = options.threadCount
+        lowered.checkpoint.fingerprint = { try Conversion.fingerprint(of: model, checkpoint, threadCount: threadCount) }
         var record = Record(
             architecture: model?.architecture ?? "", naming: model?.naming ?? "", irVersion: Graph.textVersion, graphText: "",
             fingerprint: "", proof: nil,
@@ -124,19 +128,22 @@ private struct OutputContent {
                 .init("writer", "ingot \(ingotVersion)"),
                 .init("source", checkpoint.format == "lowered" ? "\(source.format.name), rewritten" : source.format.name),
             ])
-        record.fingerprint = try contentFingerprint(model, checkpoint)
+        defer { lowered.checkpoint.record = record }
         guard let model else {
             notes.append("no architecture recognises the file: stored without graph and proof")
-            return record
+            return
         }
         do {
             let graph = try model.graph()
             record.graphText = graph.text
-            record.proof = try Proof.make(graph: graph, parameters: parameterTensors(model), probe: Probe(for: model, graph: graph))
+            if options.verifies {
+                record.proof = try Proof.make(graph: graph, parameters: parameterTensors(model), probe: Probe(for: model, graph: graph))
+            } else {
+                notes.append("stored without a proof of its own (--no-verify): ingot verify will need the original beside it")
+            }
         } catch let error as UnsupportedError {
             notes.append("stored without graph and proof: \(error.description)")
         }
-        return record
     }
 
     /// Holds what was written, read back, against the source.
@@ -165,13 +172,8 @@ private struct OutputContent {
             }
         }
         if source.model == nil { verification.equalCount = lowered.checkpoint.tensors.count - verification.differences.count }
-        return (verification, try contentFingerprint(writtenModel, checkpoint))
+        return (verification, try Conversion.fingerprint(of: writtenModel, checkpoint, threadCount: options.threadCount))
     }
-}
-
-private func contentFingerprint(_ model: (any Model)?, _ checkpoint: Checkpoint) throws -> String {
-    if let model { return try fingerprint(of: model.parameters.map { ($0.name, $0.tensor) }) }
-    return try fingerprint(of: checkpoint.tensors.map { ($0.name, $0.tensor) })
 }
 
 /// Of this build; written to files and shown by `--version`.

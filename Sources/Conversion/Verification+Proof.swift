@@ -18,7 +18,8 @@ extension Verification {
             result.proofProblems.append("the weights have the fingerprint \(fingerprint), the file says \(record.fingerprint)")
         }
         guard let model = file.model, let proof = record.proof else {
-            throw UnsupportedError("\(file.path) carries no forward pass to verify: the model could not be run when it was written")
+            throw UnsupportedError(
+                "\(file.path) carries no forward pass to verify: it was written with --no-verify, or the model could not be run then")
         }
         let graph = try model.graph()
         if record.irVersion == Graph.textVersion && graph.text != record.graphText {

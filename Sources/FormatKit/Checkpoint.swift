@@ -84,6 +84,10 @@ public struct Checkpoint: Sendable {
     public var documents: [Document] = []
     /// What Ingot itself adds to a file; only the .ingot format stores it.
     public var record: Record?
+    /// What is known of the tensors' bytes, so that nobody hashes them again.
+    public var digests = TensorDigests()
+    /// Gives the record's fingerprint. A writer that keeps the record asks for it last, when it has hashed the tensors on their way.
+    public var fingerprint: (@Sendable () throws -> String)?
 
     public init(format: String, formatDetail: String = "", groups: [Group] = [Group(path: "")], tensors: [Entry] = []) {
         self.format = format

@@ -20,6 +20,7 @@ final class ChunkedStorage: TensorStorage {
 
     let byteCount: Int
     var region: ByteRegion? { nil }
+    var identity: StorageIdentity? { StorageIdentity(owner: self, byteCount: byteCount) }
 
     init(dataset: HDF5Index.Dataset, chunks: HDF5Index.Chunks, file: ByteRegion, addressing: HDF5Addressing, path: String) {
         self.dataset = dataset

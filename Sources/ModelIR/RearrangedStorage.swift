@@ -69,6 +69,7 @@ final class RearrangedStorage: TensorStorage {
     let boxes: [ElementBox]
     private let kept = Mutex<[UInt8]?>(nil)
     var region: ByteRegion? { nil }
+    var identity: StorageIdentity? { StorageIdentity(owner: self, byteCount: byteCount) }
 
     init(sources: [Tensor], byteCount: Int, boxes: [ElementBox]) {
         self.sources = sources

@@ -11,6 +11,28 @@ public protocol TensorStorage: Sendable {
 
     /// The file range that holds exactly these bytes, if there is one: for mapping, `copy_file_range` and random access.
     var region: ByteRegion? { get }
+
+    /// Equal for storages that are one and the same; nil where that can't be told.
+    var identity: StorageIdentity? { get }
+}
+
+/// Which bytes a storage holds, not what they are; holds good while the storage lives.
+public struct StorageIdentity: Hashable, Sendable {
+    private let owner: ObjectIdentifier
+    private let offset: Int
+    private let byteCount: Int
+
+    public init(owner: AnyObject, offset: Int = 0, byteCount: Int) {
+        self.owner = ObjectIdentifier(owner)
+        self.offset = offset
+        self.byteCount = byteCount
+    }
+}
+
+extension TensorStorage {
+    public var identity: StorageIdentity? {
+        region.map { StorageIdentity(owner: $0.store, offset: $0.offset, byteCount: $0.count) }
+    }
 }
 
 extension ByteRegion: TensorStorage {

@@ -11,7 +11,7 @@ import ModelIR
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ingot-bench", abstract: "Times workloads.",
-        subcommands: [CompareCommand.self, FilesCommand.self, GrowthCommand.self],
+        subcommands: [CompareCommand.self, FilesCommand.self, CodecCommand.self, GrowthCommand.self],
         defaultSubcommand: CompareCommand.self)
 }
 

@@ -51,6 +51,10 @@ struct IngotWriter {
             } else {
                 blob = addBlob(
                     entry.tensor.storage, layout: BlobLayout(compressing: entry.tensor.dtype), width: entry.tensor.dtype.size)
+                if let digest = checkpoint.digests[entry.tensor] {
+                    index.blobs[blob].digest = digest
+                    hashed.insert(blob)
+                }
             }
             index.tensors.append(
                 Index.TensorRow(

@@ -45,6 +45,7 @@ extension Tensor {
     public func elements(from offset: Int, shape: [Int]) -> Tensor {
         let byteCount = shape.reduce(1, *) * dtype.size
         precondition(offset >= 0 && byteCount <= self.byteCount - offset * dtype.size)
+        if byteCount == self.byteCount { return reshaped(shape) }
         if let region = storage.region?.subregion(offset: UInt64(offset * dtype.size), count: UInt64(byteCount)) {
             return Tensor(dtype: dtype, shape: shape, storage: region)
         }

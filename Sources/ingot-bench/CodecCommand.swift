@@ -37,6 +37,9 @@ struct CodecCommand: ParsableCommand {
     @Flag(help: "One JSON document instead of a table.")
     var json = false
 
+    /// A few chunks of the format.
+    private static let pieceSize = 2 << 20
+
     func validate() throws {
         guard repetitions > 0 else { throw ValidationError("--repeat takes a positive number") }
     }
@@ -96,10 +99,16 @@ struct CodecCommand: ParsableCommand {
                 let region = try ByteRegion(path: output.temporaryPath)
                 start = milliseconds()
                 let read = try IngotFormat.open(region, limits: Limits(), threadCount: 1).tensors.map(\.tensor)
+                let pieces = read.indices.flatMap { i in
+                    stride(from: 0, to: read[i].byteCount, by: Self.pieceSize).map { (i, $0..<min($0 + Self.pieceSize, read[i].byteCount)) }
+                }
                 try inOrder(
-                    count: read.count, threadCount: threadCount, makeSlot: {},
-                    work: { i, _ in try read[i].storage.read(into: targets[i].bytes, at: 0) },
-                    consume: { _, _ in })
+                    count: pieces.count, threadCount: threadCount, makeSlot: {},
+                    work: { i, _ in
+                        let (tensor, range) = pieces[i]
+                        try read[tensor].storage.read(
+                            into: UnsafeMutableRawBufferPointer(rebasing: targets[tensor].bytes[range]), at: range.lowerBound)
+                    }, consume: { _, _ in })
                 if isWarm { row[.decompress].append(milliseconds() - start) }
                 for (tensor, target) in zip(tensors, targets) {
                     guard try tensor.bytes().elementsEqual(target.bytes[0..<tensor.byteCount]) else {

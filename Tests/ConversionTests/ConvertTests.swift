@@ -96,6 +96,23 @@ import Testing
         #expect(try CheckReport(written).problems.filter { $0.contains("fingerprint") } == [])
     }
 
+    /// Without verification there is no forward pass at all: the file names its weights, but carries no proof.
+    @Test(arguments: [1, 2]) func unverifiedFilesCarryAFingerprintOnly(threadCount: Int) throws {
+        let model = try #require(Fixtures.models.first { $0.dialect == "keras2-h5" })
+        let scratch = try TemporaryDirectory()
+        var options = ConversionOptions.quick(configuration: model.configurationPath)
+        options.verifies = false
+        options.threadCount = threadCount
+        let report = try convert(model.absolutePath, to: scratch.file("written.ingot"), options: options)
+        #expect(report.notes.contains { $0.contains("--no-verify") })
+        let written = try ModelFile.open(scratch.file("written.ingot"))
+        let record = try #require(written.checkpoint.record)
+        #expect(record.proof == nil && !record.graphText.isEmpty)
+        #expect(try record.fingerprint == model.open().fingerprint() && report.fingerprint == record.fingerprint)
+        #expect(try CheckReport(written).problems == [])
+        #expect(throws: UnsupportedError.self) { try Verification.ofProof(in: written) }
+    }
+
     /// What can't be run is stored whole, without a proof.
     @Test(arguments: Known.unsupportedModels) func unrunnableModelsAreStored(model: FixtureModel) throws {
         let scratch = try TemporaryDirectory()

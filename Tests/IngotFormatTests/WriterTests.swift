@@ -1,4 +1,5 @@
 import ByteIO
+import Digests
 import FormatKit
 import Glibc
 import ModelIR
@@ -18,6 +19,41 @@ import Testing
         let reference = try written(checkpoint, level: level, threadCount: 1)
         for threadCount in [2, 3, 8] { #expect(try written(checkpoint, level: level, threadCount: threadCount) == reference) }
         #expect(try written(checkpoint, level: level, threadCount: 0) == reference)
+    }
+
+    /// The record's fingerprint is asked for when all tensors have been hashed, each of them once.
+    @Test(arguments: [1, 2, 3]) func digestsAreComputedOnceAndKept(threadCount: Int) throws {
+        let reads = Mutex(0)
+        final class Counted: TensorStorage {
+            let bytes: [UInt8]
+            let count: @Sendable (Int) -> Void
+            var byteCount: Int { bytes.count }
+            var region: ByteRegion? { nil }
+            var identity: StorageIdentity? { StorageIdentity(owner: self, byteCount: bytes.count) }
+            init(_ bytes: [UInt8], _ count: @escaping @Sendable (Int) -> Void) { (self.bytes, self.count) = (bytes, count) }
+            func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+                count(buffer.count)
+                bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count])) }
+            }
+        }
+        let sizes = [1_300_000, 0, 40, 700_000]
+        let counter: @Sendable (Int) -> Void = { n in reads.withLock { $0 += n } }
+        let tensors = sizes.enumerated().map { i, size in
+            Tensor(dtype: .u8, shape: [size], storage: Counted(randomBytes(size, seed: UInt64(i)), counter))
+        }
+        var checkpoint = Checkpoint(format: "test", tensors: tensors.enumerated().map { .init(name: "\($0)", tensor: $1) })
+        checkpoint.record = sampleRecord()
+        let digests = checkpoint.digests
+        checkpoint.fingerprint = { try digests.digests(of: tensors, threadCount: 1).map { hexadecimal($0) }.joined(separator: " ") }
+        let copy = try opened(written(checkpoint, threadCount: threadCount))
+        let expected = try tensors.map { hexadecimal(SHA256.hash(try $0.bytes())) }
+        #expect(copy.record?.fingerprint == expected.joined(separator: " "))
+        // To be written, to be hashed, and by this test.
+        #expect(reads.withLock { $0 } == sizes.reduce(0, +) * (threadCount == 1 ? 2 : 3))
+        // What is known isn't computed again, but believed.
+        digests.note([UInt8](repeating: 7, count: 32), of: tensors[3].storage)
+        #expect(try digests.digests(of: tensors, threadCount: 2)[3] == [UInt8](repeating: 7, count: 32))
+        #expect(digests[tensors[0]].map { hexadecimal($0) } == expected[0])
     }
 
     @Test(arguments: [0, 1]) func equalTensorsShareStorageAndStayUntied(level: Int) throws {

@@ -104,7 +104,10 @@ final class FastProgram {
     }
 
     /// One forward pass; `wanted` values are copied out as they come to be, the model's outputs at the end, once: logits are large.
-    func run(_ inputs: [String: Tensor], wanted: Set<Int>) throws -> (outputs: [Tensor], captured: [Int: Tensor]) {
+    /// - Parameter isLast: no other run follows, so that an output which fills most of the arena needn't be copied out of it.
+    func run(
+        _ inputs: [String: Tensor], wanted: Set<Int>, isLast: Bool = false
+    ) throws -> (outputs: [Tensor], captured: [Int: Tensor]) {
         // Per calling thread, and another thread may be calling now.
         team.adopt()
         var captured: [Int: Tensor] = [:]
@@ -126,7 +129,12 @@ final class FastProgram {
             }
             captured[value] = view.capturedTensor()
         }
-        let tensors = results.compactMap { views[$0].map { outputs.tensor($0, team) } }
+        let tensors = results.compactMap { value in
+            views[value].map { view in
+                let isKept = isLast && view.owner === arena && 2 * view.byteCount > arena.byteCount
+                return isKept ? OutputPool.kept(view) : outputs.tensor(view, team)
+            }
+        }
         for (value, tensor) in zip(results, tensors) where wanted.contains(value) && captured[value] == nil { captured[value] = tensor }
         return (tensors, captured)
     }

@@ -65,7 +65,7 @@ final class FastProgram {
                     let (counts, isGlobal) = (try view(tokens.counts), try view(tokens.isGlobal))
                     return { LongformerRun.largestGlobalCount(counts, isGlobal) > tokens.few }
                 }
-                let kernel = isView ? {} : try PassingParameter.filling(filled, makeKernel(request))
+                let kernel = isView ? {} : try PassingParameter.filling(filled, Self.releasing(request, makeKernel(request)))
                 steps.append(Step(kernel: kernel, outputs: node.outputs, condition: condition))
                 for (output, view) in zip(node.outputs, request.outputs) { views[output] = view }
             }
@@ -75,11 +75,23 @@ final class FastProgram {
         for value in graph.inputs + graph.outputs + named.map(\.value.index) { views[value] = try view(value) }
     }
 
-    /// Parameters that only matmuls want, whose kernels read them in the pass, not before. Plans that run again keep them packed.
+    /// A look-up in a single pass that gives the mapped table back: the system reads many pages around each row.
+    private static func releasing(_ request: KernelRequest, _ kernel: @escaping Kernel) -> Kernel {
+        guard case .gather = request.node.op, !request.options.isRepeated, request.inputs[0].isConstant else { return kernel }
+        let table = request.inputs[0]
+        return {
+            try kernel()
+            table.releaseMapping()
+        }
+    }
+
+    /// Parameters that only matmuls and look-ups want, whose kernels read them in the pass, not before. Plans that run again keep them packed.
     private static func passing(_ graph: ConcreteGraph, _ plan: Plan) -> Set<Int> {
         guard !plan.options.isRepeated, plan.options.precision == .f32 else { return [] }
         var result = Set(graph.parameters.map(\.value))
-        for node in graph.nodes where node.op != .matmul { result.subtract(node.inputs) }
+        for node in graph.nodes where node.op != .matmul {
+            if case .gather = node.op { result.subtract(node.inputs.dropFirst()) } else { result.subtract(node.inputs) }
+        }
         return result.subtracting(graph.outputs + plan.graph.layerOutputs.map(\.value.index))
     }
 

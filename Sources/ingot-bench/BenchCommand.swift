@@ -32,6 +32,9 @@ struct CompareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Only workloads whose names contain this.", valueName: "text"))
     var filter = ""
 
+    @Option(help: ArgumentHelp("usual, more (other lengths, batches and widths) or all.", valueName: "shapes"))
+    var shapes = Workload.Shapes.usual
+
     @Option(help: ArgumentHelp("A Python interpreter whose runtimes to compare with; several may be named.", valueName: "python"))
     var peer: [String] = []
 
@@ -56,7 +59,7 @@ struct CompareCommand: ParsableCommand {
     }
 
     func run() throws {
-        let workloads = Workload.all.filter { filter.isEmpty || $0.name.contains(filter) }
+        let workloads = Workload.all(shapes).filter { filter.isEmpty || $0.name.contains(filter) }
         guard !workloads.isEmpty else { throw ValidationError("no workload's name contains \(filter)") }
         var rows: [Row] = []
         if !json { print(Row.header(peers: peer)) }
@@ -115,6 +118,8 @@ struct CompareCommand: ParsableCommand {
             workload: workload.name, times: times[0].sorted(), operations: prepared.operations, bytes: prepared.weightBytes, peers: results)
     }
 }
+
+extension Workload.Shapes: ExpressibleByArgument {}
 
 /// Threads that wait in a loop for more work give up meanwhile, or one runtime would slow the next. A run that isn't timed wakes a runtime's
 /// own threads again.

@@ -107,18 +107,32 @@ struct Workload {
         }
     }
 
+    /// Of parameters that a pass reads whole: rows of tables are few.
+    private func weightBytes(_ graph: Graph) -> Double {
+        var read = Set<Int>()
+        for node in graph.nodes {
+            if case .gather = node.op { continue }
+            read.formUnion(node.inputs.map(\.index))
+        }
+        let counts = graph.parameters.filter { read.contains($0.value.index) }.map {
+            (graph.type(of: $0.value).shape.fixedSizes ?? []).reduce(1, *)
+        }
+        return counts.reduce(0) { $0 + Double($1) } * (precision == .f32 ? 4 : 2)
+    }
+
     /// - Parameter folder: where models are kept from one run to the next.
     func prepare(in folder: String, threads: Int) throws -> Prepared {
         let path = try model.write(in: folder)
         let loaded = try ModelFile.open(path).requireModel()
         let graph = try loaded.graph()
-        let inputs = try loaded.completed(inputs).inputs
+        // In memory before any run, as the peers have them.
+        let inputs = try loaded.completed(inputs).inputs.mapValues { Tensor(dtype: $0.dtype, shape: $0.shape, bytes: try $0.bytes()) }
         let options = ExecutionOptions(threadCount: threads, isRepeated: true, precision: precision, keepsLayerOutputs: false)
         let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)
         let parameters = Dictionary(loaded.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         let executor = try Executor(plan: plan, parameters: parameters)
         return Prepared(
-            operations: Double(plan.operations), weightBytes: Double(plan.parameterBytes),
+            operations: Double(plan.operations), weightBytes: weightBytes(graph),
             run: { try executor.run(inputs: inputs).outputs[0].tensor }, path: path, output: graph.outputs[0].name, inputs: self.inputs)
     }
 }

@@ -278,6 +278,14 @@ def _(f, rng):
             g.create_dataset(inner, data=np.float32(n) + float(inner))
 
 
+def native_bfloat16():
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(15, 7, 8, 0, 7)
+    kind.set_size(2)
+    kind.set_ebias(127)
+    return kind
+
+
 @case("bfloat16", notes="opaque of 2 bytes: with Keras' attribute dtype, without; uint16 with it; npz holds the bits as uint16")
 def _(f, rng):
     value = rng.standard_normal((3, 5)).astype(ml_dtypes.bfloat16)
@@ -286,10 +294,7 @@ def _(f, rng):
     f.create_dataset("opaque", data=value)
     d = f.create_dataset("uint16", data=value.view("u2"))
     d.attrs["dtype"] = "bfloat16"
-    kind = h5py.h5t.IEEE_F32LE.copy()
-    kind.set_fields(15, 7, 8, 0, 7)
-    kind.set_size(2)
-    kind.set_ebias(127)
+    kind = native_bfloat16()
     space = h5py.h5s.create_simple(value.shape)
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_obj_track_times(False)
@@ -551,6 +556,27 @@ def compact(target, name, value):
     h5py.Dataset(h5py.h5d.create(target.id, name.encode(), h5py.h5t.IEEE_F32LE, space, properties, links))[...] = value
 
 
+def bits(value):
+    """bf16, which h5py reads as two bytes without a meaning, as unsigned integers."""
+    return np.ascontiguousarray(value).view("u2")
+
+
+def native(target, name, value):
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_obj_track_times(False)
+    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    links.set_create_intermediate_group(True)
+    kind = native_bfloat16()
+    data = h5py.h5d.create(target.id, name.encode(), kind, h5py.h5s.create_simple(value.shape), properties, links)
+    data.write(h5py.h5s.ALL, h5py.h5s.ALL, bits(value), mtype=kind)
+
+
+# Keras 3 saves bf16 into .h5 and can't read it: the same model with other spellings of bf16.
+HALF_CASES = {
+    "keras_bf16_integers": lambda t, n, v: t.create_dataset(n, data=bits(v)),
+    "keras_bf16_native": native,
+}
+
 MODEL_CASES = {
     "keras_chunked_shuffle_gzip": (store(compression="gzip", shuffle=True), None, 0),
     "keras_lzf_fletcher32": (store(compression="lzf", fletcher32=True), None, 0),
@@ -562,10 +588,15 @@ MODEL_CASES = {
 }
 
 
-def write_models(source_name="keras2_lstm_mask"):
-    source_row = next(r for r in json.loads(MANIFEST.read_text()) if r["name"] == source_name)
+def write_models():
+    halves = {name: (write, None, 0) for name, write in HALF_CASES.items()}
+    return stored_again("keras2/keras2_lstm_mask.h5", MODEL_CASES) + stored_again("keras3/keras3_dtype_bfloat16.h5", halves)
+
+
+def stored_again(source_path, cases):
+    source_row = next(r for r in json.loads(MANIFEST.read_text()) if r["path"] == source_path)
     rows = []
-    for name, (write, libver, userblock) in MODEL_CASES.items():
+    for name, (write, libver, userblock) in cases.items():
         path = FOLDER / f"{name}.h5"
         with h5py.File(FIXTURES / source_row["path"]) as source, open_new(path, libver, userblock, False) as target:
             def visit(where, node):
@@ -577,8 +608,8 @@ def write_models(source_name="keras2_lstm_mask"):
                 copy_attributes(node, made)
             copy_attributes(source, target)
             source.visititems(visit)
-        rows.append(row("hdf5_" + name, path, "tf_keras 2.18.0, stored again by h5py", "keras2-h5", source_row["inputs"], source_row["outputs"],
-                        source_row["layers"], f"{source_name} in another storage"))
+        rows.append(row("hdf5_" + name, path, source_row["framework"] + ", stored again by h5py", source_row["dialect"], source_row["inputs"],
+                        source_row["outputs"], source_row["layers"], f"{source_row['name']} in another storage"))
     return rows
 
 

@@ -8,7 +8,11 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import argparse
+import fnmatch
 import json
+import tempfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -139,6 +143,61 @@ def plain_under_cudnn(name):
                       "weights of LSTM under CuDNN classes")
 
 
+# -- cuDNN in the newer formats ----------------------------------------------------------------------
+
+def stack_model(recurrent):
+    return keras.Sequential([
+        keras.Input((6, 3), name="first_input"), recurrent(5, return_sequences=True, name="first"),
+        L.Bidirectional(recurrent(4, return_sequences=True, name="inner"), merge_mode="mul", name="both"),
+        recurrent(7, go_backwards=True, name="last"), L.Dense(2, name="dense")])
+
+
+def graph_model(recurrent):
+    """States passed on, a nested model, TimeDistributed, and a plain layer beside, whose groups are counted by themselves."""
+    inner_input = keras.Input((5, 4), name="inner_input")
+    inner = keras.Model(inner_input, L.Dense(3, name="inner_dense")(recurrent(6, name="deep", return_sequences=True)(inner_input)), name="nested")
+    a = keras.Input((5, 2), name="a")
+    b = keras.Input((2, 5, 4), name="b")
+    ahead = recurrent(4, return_sequences=True, return_state=True, name="ahead")(a)
+    sequence, states = ahead[0], ahead[1:]
+    plain = L.LSTM(4, return_sequences=True, name="plain")(sequence)
+    after = recurrent(4, name="after")(plain, initial_state=states)
+    spread = L.TimeDistributed(recurrent(3, name="one"), name="each")(b)
+    deep = L.GlobalAveragePooling1D(name="average")(inner(sequence))
+    return keras.Model([a, b], [L.Dense(2, name="out")(L.Concatenate(name="join")([after, L.Flatten(name="flat")(spread), deep])),
+                                L.Bidirectional(recurrent(3, name="two"), name="both")(plain)])
+
+
+def cudnn_archive(name, make, of_cudnn, plain):
+    """`.keras` and `.weights.h5` of CuDNN classes, which tf_keras builds and saves without a GPU; the predictions are the plain classes'."""
+    keras.backend.clear_session()
+    keras2.reset_object_ids()
+    rng = common.rng_for(name)
+    model = make(of_cudnn)
+    common.randomise(model, rng)
+    archive, weights, config = (FOLDER / f"{name}{suffix}" for suffix in (".keras", ".weights.h5", ".json"))
+    model.save(archive)
+    common.strip_dates(archive)
+    if make is stack_model:
+        model.save_weights(weights)
+        config.write_text(model.to_json() + "\n")
+    inputs = {n: common.floats(rng, 3, *shape[1:]) for n, shape in
+              zip(model.input_names, model.input_shape if isinstance(model.input_shape, list) else [model.input_shape], strict=True)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "named.h5"
+        model.save_weights(path)
+        keras.backend.clear_session()
+        equal = make(plain)
+        # tf_keras converts what it loads.
+        equal.load_weights(path)
+    paths = common.write_expected(name, inputs, keras2.predict(equal, inputs))
+    layers, notes = common.class_names(equal), "CuDNN classes in saving v3: groups of their names, without cells"
+    rows = [common.row(name, archive, FRAMEWORK, "keras3-keras", *paths, layers, notes)]
+    if make is stack_model:
+        rows.append(common.row(name, weights, FRAMEWORK, "keras3-weights", *paths, layers, notes, config=config))
+    return rows
+
+
 # -- weights without a configuration -----------------------------------------------------------------
 
 def stack_text():
@@ -200,16 +259,32 @@ def bare_case(name, make, version):
     return rows
 
 
+def cases():
+    table = {}
+    for kind, make, of_cudnn in (("lstm", lstm, CuDNNLSTM), ("gru", gru, CuDNNGRU)):
+        table[f"legacy_cudnn_{kind}"] = lambda name, make=make: [cudnn_case(name, make, False)]
+        table[f"legacy_cudnn_under_{kind}"] = lambda name, make=make: [cudnn_case(name, make, True)]
+        for shape, model in (("stack", stack_model), ("graph", graph_model)):
+            table[f"legacy_cudnn_{shape}_{kind}"] = lambda name, model=model, of_cudnn=of_cudnn, make=make: \
+                cudnn_archive(name, model, of_cudnn, make)
+    table["legacy_lstm_under_cudnn"] = lambda name: [plain_under_cudnn(name)]
+    for name, (make, version) in STACKS.items():
+        table[f"legacy_bare_{name}"] = lambda name, make=make, version=version: bare_case(name, make, version)
+    return table
+
+
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pattern", nargs="?", default="*", help="only cases whose names match")
+    pattern = parser.parse_args().pattern
     FOLDER.mkdir(exist_ok=True)
     rows = []
-    for kind, make in (("lstm", lstm), ("gru", gru)):
-        rows.append(cudnn_case(f"legacy_cudnn_{kind}", make, False))
-        rows.append(cudnn_case(f"legacy_cudnn_under_{kind}", make, True))
-    rows.append(plain_under_cudnn("legacy_lstm_under_cudnn"))
-    for name, (make, version) in STACKS.items():
-        rows += bare_case(f"legacy_bare_{name}", make, version)
-    common.merge_manifest(rows, lambda row: row["path"].startswith("legacy/") and "sharded" not in row["path"])
+    for name, make in cases().items():
+        if fnmatch.fnmatch(name, pattern):
+            print(name)
+            rows += make(name)
+    # Rows of cases that are no more go too.
+    common.merge_manifest(rows, lambda row: pattern == "*" and row["path"].startswith("legacy/") and "sharded" not in row["path"])
 
 
 if __name__ == "__main__":

@@ -105,12 +105,23 @@ def led_variants(seed):
             "ids_only": tokens(seed + "/ids", 2, 4, mask=None, low=3)}
 
 
+def with_ends(value, *rows):
+    """Tokens of rows are eos_token_id at the positions given: as many in each row."""
+    for row, positions in enumerate(rows):
+        value["input_ids"][row, list(positions)] = 2
+    return value
+
+
 def led_cases():
     case("led_model", "led", "LEDModel", led(encoder_layers=2, attention_window=[4, 8]), led_variants("led_model"), ("safetensors5",), not_in_tf=("ids_only",),
          notes="without decoder_input_ids: input_ids shifted right behind decoder_start_token_id")
     case("led_lm", "led", "LEDForConditionalGeneration", led(), led_variants("led_lm"), ("safetensors5", "bin4", "tf4"), not_in_tf=("ids_only",),
          notes="final_logits_bias is random")
     case("led_question", "led", "LEDForQuestionAnswering", led(activation_function="relu"), {"": led_variants("led_question")[""]})
+    case("led_sequence", "led", "LEDForSequenceClassification", led(num_labels=4),
+         {"": with_ends(with_global(led_inputs("led_sequence", 11, 11), (0,), (3, 4), ()), (2, 5), (0, 4), (3, 10)),
+          "ids_only": with_ends(tokens("led_sequence/ids", 2, 8, mask=None, low=3), (7,), (2,))}, ("bin4",),
+         notes="transformers 5 has no such class")
 
 
 # -- GPT-Neo ---------------------------------------------------------------------------------------

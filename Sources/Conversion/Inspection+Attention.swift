@@ -17,7 +17,8 @@ extension Inspection {
         var known: [Key: AttentionOutline?] = [:]
         var layers: [AttentionLayer] = []
         for node in graph.nodes {
-            guard case .composite(let composite) = node.op else { continue }
+            // What belongs to no layer only counts keys.
+            guard case .composite(let composite) = node.op, !node.origin.isEmpty else { continue }
             let key = Key(composite: composite, inputs: node.inputs.map { graph.type(of: $0) })
             let outline = known[key] ?? AttentionOutline(composite, inputs: key.inputs)
             known[key] = outline

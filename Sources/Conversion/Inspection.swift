@@ -128,11 +128,22 @@ public struct Inspection: Sendable {
                 }
             }
         }
+        noteBareIntegers()
         if let graph {
             attention = Self.attention(in: graph)
             inputs = graph.inputs.map { ($0.name, graph.type(of: $0.value)) }
             outputs = graph.outputs.map { ($0.name, graph.type(of: $0.value)) }
         }
+    }
+
+    /// HDF5 had no type for bf16, so some keep it as unsigned integers of 16 bits; only an attribute tells them from numbers.
+    private mutating func noteBareIntegers() {
+        let names = tensors.filter { $0.dtype == .u16 && $0.canonicalName == nil }.map(\.name)
+        guard format == "hdf5", !names.isEmpty else { return }
+        let shown = names.prefix(3).joined(separator: ", ") + (names.count > 3 ? ", .." : "")
+        notes.append(
+            "\(names.count) \(names.count == 1 ? "tensor" : "tensors") of uint16, read as integers; bf16 kept so is told by the attribute dtype = bfloat16: \(shown)"
+        )
     }
 
     private mutating func addLayers(of model: any Model) {

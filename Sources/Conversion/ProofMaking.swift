@@ -35,21 +35,28 @@ extension Proof {
 
 extension Proof.Sketch {
     init(_ name: String, _ tensor: Tensor, isOutput: Bool, seed: UInt64) throws {
-        let values = try tensor.doubles()
         var signs = SeededGenerator(seed: seed &+ 1)
         var projections = [Double](repeating: 0, count: Proof.projectionCount)
-        // One draw gives the signs of an element in all projections.
-        for value in values {
-            let bits = signs.next()
-            for k in 0..<projections.count { projections[k] += bits >> UInt64(k) & 1 == 0 ? value : -value }
+        var (squares, maximum) = (0.0, 0.0)
+        let count = tensor.count
+        try tensor.forEachBlock { block in
+            for value in block {
+                // One draw gives the signs of an element in all projections.
+                let bits = signs.next()
+                for k in 0..<projections.count { projections[k] += bits >> UInt64(k) & 1 == 0 ? value : -value }
+                squares += value * value
+                maximum = max(maximum, abs(value))
+            }
         }
-        let scale = Double(max(values.count, 1)).squareRoot()
+        let scale = Double(max(count, 1)).squareRoot()
         var positions = SeededGenerator(seed: seed &+ 2)
-        let samples = values.isEmpty ? [] : (0..<Proof.sampleCount).map { _ in values[positions.integer(in: 0..<values.count)] }
+        let samples =
+            count == 0
+            ? []
+            : try (0..<Proof.sampleCount).flatMap { _ in try tensor.elements(from: positions.integer(in: 0..<count), shape: [1]).doubles() }
         self.init(
-            name: name, isOutput: isOutput, shape: tensor.shape,
-            rms: (values.reduce(0) { $0 + $1 * $1 } / Double(max(values.count, 1))).squareRoot(),
-            maximum: values.reduce(0) { max($0, abs($1)) }, projections: projections.map { $0 / scale }, samples: samples)
+            name: name, isOutput: isOutput, shape: tensor.shape, rms: (squares / Double(max(count, 1))).squareRoot(),
+            maximum: maximum, projections: projections.map { $0 / scale }, samples: samples)
     }
 
     /// Whether another sketch of the same value agrees, with the greatest difference of any number kept.

@@ -76,38 +76,41 @@ extension TensorComparison: CustomStringConvertible {
     }
 }
 
-/// Compares `a` with `b`, the side that is right.
+/// Compares `a` with `b`, the side that is right. Walks both several times, in blocks, so that memory doesn't grow with them.
 /// - Throws: what reading the tensors throws.
 public func compare(_ a: Tensor, _ b: Tensor, tolerance: Tolerance = Tolerance()) throws -> TensorComparison {
-    let (x, y) = (try a.doubles(), try b.doubles())
+    let channels = b.shape.count >= 2 ? max(1, b.shape[b.shape.count - 1]) : 1
+    let (first, second) = (try Magnitudes(of: a, channels: 1), try Magnitudes(of: b, channels: channels))
     var result = TensorComparison(
         shapeA: a.shape, shapeB: b.shape, count: 0, failingCount: 0, maximumDifference: 0, maximumIndex: nil, firstFailingIndex: nil,
-        meanDifference: 0, maximumRatio: 0, statisticsA: statistics(x), statisticsB: statistics(y))
+        meanDifference: 0, maximumRatio: 0, statisticsA: try first.statistics(of: a), statisticsB: try second.statistics(of: b))
     guard a.shape == b.shape else { return result }
-    let channels = a.shape.count >= 2 ? max(1, a.shape[a.shape.count - 1]) : 1
-    let bounds = channelRMS(y, channels).map { tolerance.absolute + tolerance.relative * $0 }
-    result.count = x.count
-    var (sum, finiteCount, largest, firstFailing) = (0.0, 0, -1, -1)
-    for i in x.indices {
-        let difference = abs(x[i] - y[i])
-        let bound = bounds[channels == 1 ? 0 : i % channels]
-        // Equal infinities give a NaN difference, so equality is asked first; a NaN equals nothing.
-        let passes = x[i] == y[i] || difference <= bound && x[i].isFinite && y[i].isFinite
-        if !passes {
-            result.failingCount += 1
-            if firstFailing < 0 { firstFailing = i }
+    let bounds = second.channelRMS.map { tolerance.absolute + tolerance.relative * $0 }
+    result.count = a.count
+    var (position, sum, finiteCount, largest, firstFailing) = (0, 0.0, 0, -1, -1)
+    try forEachPair(a, b) { x, y in
+        for i in x.indices {
+            let difference = abs(x[i] - y[i])
+            let bound = bounds[channels == 1 ? 0 : (position + i) % channels]
+            // Equal infinities give a NaN difference, so equality is asked first; a NaN equals nothing.
+            let passes = x[i] == y[i] || difference <= bound && x[i].isFinite && y[i].isFinite
+            if !passes {
+                result.failingCount += 1
+                if firstFailing < 0 { firstFailing = position + i }
+            }
+            guard x[i].isFinite && y[i].isFinite else {
+                if !passes { result.maximumRatio = .infinity }
+                continue
+            }
+            sum += difference
+            finiteCount += 1
+            if difference > 0 { result.maximumRatio = max(result.maximumRatio, difference / bound) }
+            if largest < 0 || difference > result.maximumDifference {
+                result.maximumDifference = difference
+                largest = position + i
+            }
         }
-        guard x[i].isFinite && y[i].isFinite else {
-            if !passes { result.maximumRatio = .infinity }
-            continue
-        }
-        sum += difference
-        finiteCount += 1
-        if difference > 0 { result.maximumRatio = max(result.maximumRatio, difference / bound) }
-        if largest < 0 || difference > result.maximumDifference {
-            result.maximumDifference = difference
-            largest = i
-        }
+        position += x.count
     }
     result.meanDifference = finiteCount > 0 ? sum / Double(finiteCount) : 0
     if largest >= 0 { result.maximumIndex = multiIndex(largest, a.shape) }
@@ -115,45 +118,80 @@ public func compare(_ a: Tensor, _ b: Tensor, tolerance: Tolerance = Tolerance()
     return result
 }
 
-/// RMS of the finite elements of each channel.
-private func channelRMS(_ values: [Double], _ channels: Int) -> [Double] {
-    var squares = [Double](repeating: 0, count: channels)
-    var counts = [Int](repeating: 0, count: channels)
-    for (i, value) in values.enumerated() where value.isFinite {
-        squares[i % channels] += value * value
-        counts[i % channels] += 1
+/// Visits the elements of two tensors of one shape side by side, in blocks.
+private func forEachPair(
+    _ a: Tensor, _ b: Tensor, _ body: (UnsafeBufferPointer<Double>, UnsafeBufferPointer<Double>) throws -> Void
+) throws {
+    let size = 1 << 14
+    var position = 0
+    try a.forEachBlock(ofSize: size) { x in
+        try b.elements(from: position, shape: [x.count]).forEachBlock(ofSize: size) { try body(x, $0) }
+        position += x.count
     }
-    return zip(squares, counts).map { $1 > 0 ? ($0 / Double($1)).squareRoot() : 0 }
 }
 
-private func statistics(_ values: [Double]) -> TensorStatistics {
-    var magnitudes = values.compactMap { $0.isFinite ? abs($0) : nil }
-    guard !magnitudes.isEmpty else {
-        return TensorStatistics(rms: .nan, percentiles: [.nan, .nan, .nan], nonFiniteCount: values.count)
+/// Sums over the finite elements of a tensor.
+private struct Magnitudes {
+    /// Root of the mean square of each channel; 0 where nothing is finite.
+    var channelRMS: [Double]
+    private var rms: Double
+    private var finiteCount: Int
+
+    init(of tensor: Tensor, channels: Int) throws {
+        var squares = [Double](repeating: 0, count: channels)
+        var counts = [Int](repeating: 0, count: channels)
+        var position = 0
+        try tensor.forEachBlock { block in
+            for (i, value) in block.enumerated() where value.isFinite {
+                squares[(position + i) % channels] += value * value
+                counts[(position + i) % channels] += 1
+            }
+            position += block.count
+        }
+        channelRMS = zip(squares, counts).map { $1 > 0 ? ($0 / Double($1)).squareRoot() : 0 }
+        finiteCount = counts.reduce(0, +)
+        rms = (squares.reduce(0, +) / Double(finiteCount)).squareRoot()
     }
-    let rms = channelRMS(magnitudes, 1)[0]
-    let ranks = [0.5, 0.9, 0.99].map { max(0, min(magnitudes.count - 1, Int((Double(magnitudes.count) * $0).rounded(.up)) - 1)) }
-    return TensorStatistics(
-        rms: rms, percentiles: ranks.map { select($0, of: &magnitudes) }, nonFiniteCount: values.count - magnitudes.count)
+
+    func statistics(of tensor: Tensor) throws -> TensorStatistics {
+        guard finiteCount > 0 else {
+            return TensorStatistics(rms: .nan, percentiles: [.nan, .nan, .nan], nonFiniteCount: tensor.count)
+        }
+        let ranks = [0.5, 0.9, 0.99].map { max(0, min(finiteCount - 1, Int((Double(finiteCount) * $0).rounded(.up)) - 1)) }
+        return TensorStatistics(
+            rms: rms, percentiles: try magnitudes(atRanks: ranks, of: tensor), nonFiniteCount: tensor.count - finiteCount)
+    }
 }
 
-/// The element that sorting would put at `rank` (Hoare's selection: linear in the number of elements; logits have millions).
-private func select(_ rank: Int, of values: inout [Double]) -> Double {
-    var (low, high) = (0, values.count - 1)
-    while low < high {
-        let pivot = values[low + (high - low) / 2]
-        var (i, j) = (low, high)
-        while i <= j {
-            while values[i] < pivot { i += 1 }
-            while values[j] > pivot { j -= 1 }
-            if i <= j {
-                values.swapAt(i, j)
-                (i, j) = (i + 1, j - 1)
+/// The finite absolute values that sorting would put at `ranks`, exactly.
+///
+/// Absolute values sort as their bit patterns do: each walk over the tensor finds 16 more bits of every answer, from how many elements begin
+/// with the bits known so far and each continuation of them. Logits have millions of elements; this takes no copy of them.
+private func magnitudes(atRanks ranks: [Int], of tensor: Tensor) throws -> [Double] {
+    var prefixes = [UInt64](repeating: 0, count: ranks.count)
+    var remaining = ranks
+    for shift in stride(from: 48, through: 0, by: -16) {
+        let distinct = Array(Set(prefixes))
+        var counts = [[Int]](repeating: [Int](repeating: 0, count: 1 << 16), count: distinct.count)
+        try tensor.forEachBlock { block in
+            for value in block where value.isFinite {
+                let bits = value.magnitude.bitPattern
+                // Shifting by 64 gives 0: at first all begin alike.
+                let start = bits >> UInt64(shift + 16)
+                for k in distinct.indices where distinct[k] == start { counts[k][Int(bits >> UInt64(shift) & 0xFFFF)] += 1 }
             }
         }
-        if rank <= j { high = j } else if rank >= i { low = i } else { break }
+        for (r, prefix) in prefixes.enumerated() {
+            guard let k = distinct.firstIndex(of: prefix) else { continue }
+            var digit = 0
+            while digit < 0xFFFF && remaining[r] >= counts[k][digit] {
+                remaining[r] -= counts[k][digit]
+                digit += 1
+            }
+            prefixes[r] = prefix << 16 | UInt64(digit)
+        }
     }
-    return values[rank]
+    return prefixes.map { Double(bitPattern: $0) }
 }
 
 private func multiIndex(_ position: Int, _ shape: [Int]) -> [Int] {

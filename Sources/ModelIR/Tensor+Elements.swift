@@ -3,27 +3,21 @@ extension Tensor {
     /// Elements widened to `Double`; bool gives 0 and 1.
     public func doubles() throws -> [Double] {
         let bytes = try bytes()
-        return bytes.withUnsafeBytes { raw in
-            func all<T: BitwiseCopyable>(_ type: T.Type, _ convert: (T) -> Double) -> [Double] {
-                (0..<count).map { convert(raw.loadUnaligned(fromByteOffset: $0 * MemoryLayout<T>.size, as: T.self)) }
-            }
-            switch dtype {
-            case .bool: return all(UInt8.self) { $0 == 0 ? 0 : 1 }
-            case .u8: return all(UInt8.self) { Double($0) }
-            case .u16: return all(UInt16.self) { Double($0) }
-            case .u32: return all(UInt32.self) { Double($0) }
-            case .u64: return all(UInt64.self) { Double($0) }
-            case .i8: return all(Int8.self) { Double($0) }
-            case .i16: return all(Int16.self) { Double($0) }
-            case .i32: return all(Int32.self) { Double($0) }
-            case .i64: return all(Int64.self) { Double($0) }
-            case .f8e4m3: return all(UInt8.self) { decodeFloat8($0, exponentBits: 4) }
-            case .f8e5m2: return all(UInt8.self) { decodeFloat8($0, exponentBits: 5) }
-            case .f16: return all(UInt16.self) { Double(decodeFloat16($0)) }
-            case .bf16: return all(UInt16.self) { Double(Float(bitPattern: UInt32($0) << 16)) }
-            case .f32: return all(Float.self) { Double($0) }
-            case .f64: return all(Double.self) { $0 }
-            }
+        return [Double](unsafeUninitializedCapacity: count) { result, n in
+            n = count
+            bytes.withUnsafeBytes { dtype.widen($0, into: UnsafeMutableBufferPointer(rebasing: result[..<n])) }
+        }
+    }
+
+    /// Visits all elements in order, widened to `Double`, in blocks of at most `size` elements: in memory that doesn't grow with the tensor.
+    public func forEachBlock(ofSize size: Int = 1 << 14, _ body: (UnsafeBufferPointer<Double>) throws -> Void) throws {
+        guard count > 0 else { return }
+        let block = UnsafeMutableBufferPointer<Double>.allocate(capacity: min(size, count))
+        defer { block.deallocate() }
+        try forEachPiece(ofSize: block.count * dtype.size) { bytes in
+            let filled = UnsafeMutableBufferPointer(rebasing: block[..<(bytes.count / dtype.size)])
+            dtype.widen(bytes, into: filled)
+            try body(UnsafeBufferPointer(filled))
         }
     }
 
@@ -69,6 +63,32 @@ extension Tensor {
             result.append(exact)
         }
         return result
+    }
+}
+
+extension DType {
+    /// Little-endian elements as `Double`, one for each place in `result`.
+    fileprivate func widen(_ bytes: UnsafeRawBufferPointer, into result: UnsafeMutableBufferPointer<Double>) {
+        func all<T: BitwiseCopyable>(_ type: T.Type, _ convert: (T) -> Double) {
+            for i in result.indices { result[i] = convert(bytes.loadUnaligned(fromByteOffset: i * MemoryLayout<T>.size, as: T.self)) }
+        }
+        switch self {
+        case .bool: all(UInt8.self) { $0 == 0 ? 0 : 1 }
+        case .u8: all(UInt8.self) { Double($0) }
+        case .u16: all(UInt16.self) { Double($0) }
+        case .u32: all(UInt32.self) { Double($0) }
+        case .u64: all(UInt64.self) { Double($0) }
+        case .i8: all(Int8.self) { Double($0) }
+        case .i16: all(Int16.self) { Double($0) }
+        case .i32: all(Int32.self) { Double($0) }
+        case .i64: all(Int64.self) { Double($0) }
+        case .f8e4m3: all(UInt8.self) { decodeFloat8($0, exponentBits: 4) }
+        case .f8e5m2: all(UInt8.self) { decodeFloat8($0, exponentBits: 5) }
+        case .f16: all(UInt16.self) { Double(decodeFloat16($0)) }
+        case .bf16: all(UInt16.self) { Double(Float(bitPattern: UInt32($0) << 16)) }
+        case .f32: all(Float.self) { Double($0) }
+        case .f64: all(Double.self) { $0 }
+        }
     }
 }
 

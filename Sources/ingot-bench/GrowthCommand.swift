@@ -13,7 +13,8 @@ struct GrowthCommand: ParsableCommand {
         discussion: """
             Attention alone, of 4 heads of 64, in milliseconds, and by how many megabytes the process grows for it. Exponents are slopes of the
             logarithm from 4096 to 16384 tokens: 1 is linear, 2 is that of full attention. Strides are the root of the length, and fixed
-            patterns have 8 summary positions, as Child et al. choose them. Runs of all lengths and patterns take turns.
+            patterns have 8 summary positions, as Child et al. choose them. Runs of all lengths and patterns take turns; what takes longer than
+            --seconds is run once, which the table says.
             """)
 
     @Option(name: .customLong("repeat"), help: ArgumentHelp("Runs of each, after one to warm up.", valueName: "n"))
@@ -23,7 +24,10 @@ struct GrowthCommand: ParsableCommand {
     var longest = 65_536
 
     @Option(help: ArgumentHelp("The longest sequence of full causal attention.", valueName: "n"))
-    var longestCausal = 16_384
+    var longestCausal = 65_536
+
+    @Option(help: ArgumentHelp("What took longer in its first run isn't run again.", valueName: "n"))
+    var seconds = 10.0
 
     @Option(help: ArgumentHelp("Threads of everything that is timed.", valueName: "n"))
     var threads = ExecutionOptions.processorCount
@@ -46,8 +50,10 @@ struct GrowthCommand: ParsableCommand {
         var bufferBytes: Double
         /// By which the process grew in its first run, plan and lists of keys included; nil where the system doesn't tell.
         var peakBytes: Double?
-        var run: () throws -> Tensor
-        var times: [Double] = []
+        /// Of the first run alone until there are others: it warms up.
+        var times: [Double]
+        /// nil if the first run was enough; its memory is given back.
+        var run: (() throws -> Tensor)?
         var median: Double { times.sorted()[times.count / 2] }
     }
 
@@ -62,19 +68,24 @@ struct GrowthCommand: ParsableCommand {
                 let before = ResidentMemory.restart()
                 let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)
                 let executor = try Executor(plan: plan, parameters: [String: Tensor]())
+                let start = milliseconds()
                 _ = try executor.run(inputs: inputs)
-                cases.append(
-                    Case(
-                        name: name, tokens: tokens, pairs: pairs, bufferBytes: Double(plan.bufferBytes),
-                        peakBytes: ResidentMemory.growth(since: before)
-                    ) { try executor.run(inputs: inputs).outputs[0].tensor })
+                let first = milliseconds() - start
+                var new = Case(
+                    name: name, tokens: tokens, pairs: pairs, bufferBytes: Double(plan.bufferBytes),
+                    peakBytes: ResidentMemory.growth(since: before), times: [first])
+                if first < 1_000 * seconds {
+                    new.times = []
+                    new.run = { try executor.run(inputs: inputs).outputs[0].tensor }
+                }
+                cases.append(new)
             }
             tokens *= 4
         }
         for _ in 0..<repetitions {
-            for i in cases.indices {
+            for (i, run) in cases.enumerated().compactMap({ i, row in row.run.map { (i, $0) } }) {
                 let start = milliseconds()
-                _ = try cases[i].run()
+                _ = try run()
                 cases[i].times.append(milliseconds() - start)
             }
         }
@@ -98,7 +109,8 @@ struct GrowthCommand: ParsableCommand {
                 "lengths": .array(
                     own.map {
                         [
-                            "tokens": .int($0.tokens), "median_ms": .double($0.median), "buffer_bytes": .double($0.bufferBytes),
+                            "tokens": .int($0.tokens), "runs": .int($0.times.count), "median_ms": .double($0.median),
+                            "buffer_bytes": .double($0.bufferBytes),
                             "peak_bytes": $0.peakBytes.map { .double($0) } ?? .null,
                             "attended_pairs": $0.pairs.map { .double($0) } ?? .null,
                         ]
@@ -106,7 +118,7 @@ struct GrowthCommand: ParsableCommand {
             ])
             guard !json else { continue }
             let shown = own.map {
-                "\($0.tokens): \(Row.decimal($0.median)) ms, \(Row.decimal(($0.peakBytes ?? $0.bufferBytes) / 1e6, 1)) MB"
+                "\($0.tokens): \(Row.decimal($0.median)) ms\($0.run == nil ? " (one run)" : ""), \(Row.decimal(($0.peakBytes ?? $0.bufferBytes) / 1e6, 1)) MB"
             }
             let exponents = time.map { "; time n^\(Row.decimal($0)), memory n^\(Row.decimal(memory ?? 0))" } ?? ""
             print("\(name): " + shown.joined(separator: "; ") + exponents)

@@ -32,14 +32,16 @@ struct InspectionText {
 
         if !i.layers.isEmpty {
             var rows = [["layer", "class", "output", "parameters", "bytes"]]
+            var lengths = NamedLengths()
             for layer in i.layers where matches(layer.name) {
                 rows.append([
-                    layer.name, layer.kind + (layer.isSupported ? "" : " (can't be run)"), layer.output?.description ?? "-",
+                    layer.name, layer.kind + (layer.isSupported ? "" : " (can't be run)"), layer.output.map { lengths.text($0) } ?? "-",
                     grouped(layer.elementCount), byteText(layer.byteCount),
                 ])
             }
             Terminal.output("")
             TextTable(rows: rows, rightAligned: [3, 4]).lines.forEach(Terminal.output)
+            list("length", lengths.names.map { "\($0.name) = \($0.text)" })
         }
         attention()
         list("can't be run", i.obstacles)
@@ -99,6 +101,26 @@ struct InspectionText {
         guard !lines.isEmpty else { return }
         Terminal.output("")
         for line in lines { Terminal.output("\(title): \(line)") }
+    }
+}
+
+/// Names for sizes whose expression would fill a table's column.
+private struct NamedLengths {
+    private(set) var names: [(name: String, text: String)] = []
+
+    private static let longest = 24
+
+    mutating func text(_ type: ValueType) -> String {
+        let dims = type.shape.dims.map { dim in
+            // No symbol is negative.
+            if case .maximum(.symbol(let symbol), ...0) = dim { return Dim.symbol(symbol).description }
+            let text = dim.description
+            guard text.count > Self.longest else { return text }
+            if let known = names.first(where: { $0.text == text }) { return known.name }
+            names.append(("n\(names.count + 1)", text))
+            return "n\(names.count)"
+        }
+        return "\(type.dtype.rawValue)[\(dims.joined(separator: ", "))]"
     }
 }
 

@@ -53,6 +53,17 @@ import Testing
         }
     }
 
+    /// A `.weights.h5` of CuDNNLSTM alone: gates and biases are told, what a Bidirectional merges by is not.
+    @Test func layersOfCuDNN() throws {
+        let scratch = try TemporaryDirectory()
+        let path = try scratch.write(Fixtures.bytes("legacy/legacy_cudnn_stack_lstm.weights.h5"), to: "bare.weights.h5")
+        #expect(try ModelFile.open(path).model == nil)
+        let model = try ModelFile.open(path, choices: ["merge_mode": "mul", "cu_dnnlstm_1.go_backwards": "true"]).requireModel()
+        let whole = try ModelFile.open(Fixtures.path("legacy/legacy_cudnn_stack_lstm.keras")).requireModel()
+        #expect(try model.parameters.map { try $0.tensor.bytes() } == whole.parameters.map { try $0.tensor.bytes() })
+        #expect(try model.graph().nodes.map(\.op) == whole.graph().nodes.map(\.op))
+    }
+
     /// Keras makes no Dropout without a rate.
     @Test func layersOfTrainingAreWrittenWhole() throws {
         let scratch = try TemporaryDirectory()

@@ -53,6 +53,8 @@ import Testing
             "keras3_names_odd": ([.hdf5], "TensorFlow takes only letters"),
             "keras3_bidirectional_two_layers": ([.hdf5], "directions with different numbers of weights"),
             "keras3_dtype_bfloat16": ([.hdf5], "Keras 2 can't load bf16"),
+            "hdf5_keras_bf16_integers": ([.hdf5], "Keras 2 can't load bf16"),
+            "hdf5_keras_bf16_native": ([.hdf5], "Keras 2 can't load bf16"),
         ]
     }()
 

@@ -9,6 +9,8 @@ struct LED: TransformerFamily {
     enum Head: String, CaseIterable, Sendable {
         case languageModel = "ForConditionalGeneration"
         case model = "Model"
+        /// Of transformers 4 alone.
+        case sequence = "ForSequenceClassification"
         case question = "ForQuestionAnswering"
     }
 
@@ -19,7 +21,7 @@ struct LED: TransformerFamily {
         "vocab_size", "d_model", "encoder_layers", "decoder_layers", "encoder_attention_heads", "decoder_attention_heads",
         "encoder_ffn_dim",
         "decoder_ffn_dim", "activation_function", "attention_window", "max_encoder_position_embeddings", "max_decoder_position_embeddings",
-        "decoder_start_token_id", "pad_token_id", "tie_word_embeddings",
+        "decoder_start_token_id", "pad_token_id", "eos_token_id", "tie_word_embeddings",
     ]
     static let inertKeys: Set<String> = [
         "activation_dropout", "dropout", "encoder_layerdrop", "decoder_layerdrop", "init_std", "is_encoder_decoder", "num_hidden_layers",
@@ -40,13 +42,17 @@ struct LED: TransformerFamily {
     private let positionCount: Int
     private let padding: Int
     private let startToken: Int
+    private let endToken: Int
     private let isHeadTied: Bool
     private let statesTie: Bool
     private let hasLogitsBias: Bool
     private let epsilon = 1e-5
 
     static func className(_ config: TransformerConfig, stored: StoredNames) -> String {
-        "LED\((stored.contains("qa_outputs.weight") ? Head.question : .languageModel).rawValue)"
+        let head: Head =
+            stored.contains("qa_outputs.weight")
+            ? .question : stored.contains("classification_head.dense.weight") ? .sequence : .languageModel
+        return "LED\(head.rawValue)"
     }
 
     init(_ config: TransformerConfig, className: String, stored: StoredNames) throws {
@@ -69,6 +75,7 @@ struct LED: TransformerFamily {
         )
         padding = try config.int("pad_token_id", default: 1)
         startToken = try config.int("decoder_start_token_id", default: 2)
+        endToken = try config.int("eos_token_id", default: 2)
         labelCount = try config.labelCount()
         guard head != .question || labelCount == 2 else {
             throw UnsupportedError("question answering with \(labelCount) labels, not 2, can't be run")
@@ -97,6 +104,9 @@ struct LED: TransformerFamily {
                         tensorFlow: .init(paths: ["final_logits_bias"], layout: .same)))
             }
             if !isHeadTied { table.add(TransformerParameter(name: "lm_head.weight", shape: [vocabularySize, width], isBase: false)) }
+        case .sequence:
+            table.linear("classification_head.dense", width, width)
+            table.linear("classification_head.out_proj", width, labelCount)
         case .question: table.linear("qa_outputs", width, labelCount)
         }
         self.table = table
@@ -183,7 +193,8 @@ struct LED: TransformerFamily {
     func build(_ b: inout TransformerBuilder) throws {
         let ids = try b.input("input_ids")
         let mask = try b.mask(b.input("attention_mask"))
-        let decoderShape: Shape = [.symbol("batch"), .symbol("decoder_sequence")]
+        // A classified sequence is found in the decoder by its place in the encoder: both have one length.
+        let decoderShape: Shape = [.symbol("batch"), .symbol(head == .sequence ? "sequence" : "decoder_sequence")]
         let targets = try b.input("decoder_input_ids", decoderShape)
         let targetMask = try b.mask(b.input("decoder_attention_mask", decoderShape))
         let isGlobal = try b.mask(b.input("global_attention_mask"))
@@ -204,6 +215,10 @@ struct LED: TransformerFamily {
                 return hasLogitsBias ? try b.add(logits, b.parameter("final_logits_bias")) : logits
             }
             b.output("logits", logits)
+        case .sequence:
+            let sentence = try b.rows(of: x, at: b.lastPosition(where: b.compare(ids, .equal, endToken)))
+            let dense = try b.graph.activation(.tanh, b.linear(sentence, "classification_head.dense"))
+            b.output("logits", try b.linear(dense, "classification_head.out_proj"))
         case .question: try b.outputSpan(x, "qa_outputs")
         }
         b.output("encoder_last_hidden_state", encoded)

@@ -32,7 +32,7 @@ struct KerasSource: Sendable {
         case canonical
     }
 
-    /// In the words of Keras 2 where Keras 1 wrote it, cuDNN's layers as the plain ones that compute the same.
+    /// In the words of Keras 2 where Keras 1 wrote it.
     var configuration: JSONValue
     /// As the file has it.
     let original: JSONValue
@@ -79,8 +79,7 @@ struct KerasSource: Sendable {
         version = KerasVersion(text ?? (looksLikeKeras3 ? "3" : nil))
         backend = checkpoint.attributes["backend"]?.text ?? group["backend"]?.text
         original = configuration
-        self.configuration = CuDNNConfiguration.plain(
-            version.generation == 1 ? Keras1Configuration.translated(configuration) : configuration)
+        self.configuration = version.generation == 1 ? Keras1Configuration.translated(configuration) : configuration
 
         let isWhole = checkpoint.attributes["model_config"] != nil
         if checkpoint.attributes[KerasModel.namingAttribute]?.text == "canonical" {

@@ -30,6 +30,8 @@ struct KerasLayerSpec: Sendable {
     var calls: [KerasCall]
     /// The layers of a nested model.
     var container: KerasContainer?
+    /// CuDNNLSTM or CuDNNGRU where the file says so and `className` is the plain layer; `.weights.h5` names its groups after it.
+    var cuDNNClass: String?
 }
 
 /// Output `tensor` of call `node` of a layer.
@@ -104,9 +106,13 @@ extension KerasLayerSpec {
         guard let className = document["class_name"]?.string, let config = document["config"] else {
             throw kerasError("bad-config", expected: "a layer with class_name and config", found: document.kind)
         }
-        self.className = className
         // A nested Sequential of old has a bare list for its configuration.
+        self.className = className
         self.config = config.object ?? [:]
+        if let plain = CuDNNConfiguration.plain(className, self.config) {
+            (self.className, self.config) = plain
+            cuDNNClass = className
+        }
         guard let name = document["name"]?.string ?? config["name"]?.string ?? (config.array != nil ? className.lowercased() : nil) else {
             throw kerasError("bad-config", expected: "a name for a layer of class \(className)")
         }

@@ -93,7 +93,7 @@ struct KerasInstance: Sendable {
         var counts: [String: Int] = [:]
         return instances.map { instance in
             guard !instance.spec.isOperation, !(isSequential && instance.spec.className == "InputLayer") else { return "" }
-            let name = snakeCase(instance.spec.className)
+            let name = snakeCase(instance.spec.cuDNNClass ?? instance.spec.className)
             let count = counts[name, default: 0]
             counts[name] = count + 1
             return count == 0 ? name : "\(name)_\(count)"

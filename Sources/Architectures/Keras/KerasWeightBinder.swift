@@ -10,7 +10,14 @@ struct KerasWeightBinder {
     /// Names in the checkpoint that a variable has claimed.
     private(set) var bound: Set<String> = []
     /// What the file leaves open and was assumed, one line each.
-    private(set) var assumptions: [String] = []
+    var assumptions: [String] {
+        guard !bareIntegers.isEmpty else { return layerAssumptions }
+        let names = bareIntegers.prefix(3).joined(separator: ", ") + (bareIntegers.count > 3 ? ", .." : "")
+        return layerAssumptions + [
+            "\(bareIntegers.count) weights kept as uint16 without an attribute dtype are taken for bf16: \(names)"
+        ]
+    }
+    private var layerAssumptions: [String] = []
     private let tensors: [String: Tensor]
     private let groups: [String: [Attribute]]
 
@@ -28,6 +35,16 @@ struct KerasWeightBinder {
         return tensor
     }
 
+    /// Names of weights that the file keeps as integers of 16 bits without a word on what they are.
+    private var bareIntegers: [String] = []
+
+    /// A weight that must be floats: integers of 16 bits are taken for bf16, which HDF5 had no type for.
+    private mutating func float(_ tensor: Tensor, _ variable: KerasVariableRow) -> Tensor {
+        guard tensor.dtype == .u16, !variable.allowsIntegers else { return tensor }
+        bareIntegers.append(variable.name)
+        return Tensor(dtype: .bf16, shape: tensor.shape, storage: tensor.storage)
+    }
+
     /// Carries a tensor under the name that the file gives it.
     private mutating func carry(_ name: String, from path: String) throws {
         parameters.append(Parameter(name: name, tensor: try tensor(path, for: name), source: path))
@@ -36,8 +53,10 @@ struct KerasWeightBinder {
 
     /// Binds consecutive variables of a layer to as many tensors, or to those of an older layout.
     private mutating func bind(_ variables: [KerasVariableRow], of instance: KerasInstance, to paths: [String]) throws {
-        let arrays = try zip(paths, variables + [KerasVariableRow?](repeating: nil, count: max(0, paths.count - variables.count))).map {
-            try tensor($0, for: $1?.name ?? instance.spec.name)
+        var arrays: [Tensor] = []
+        for (path, variable) in zip(paths, variables + [KerasVariableRow?](repeating: nil, count: max(0, paths.count - variables.count))) {
+            let array = try tensor(path, for: variable?.name ?? instance.spec.name)
+            arrays.append(variable.map { float(array, $0) } ?? array)
         }
         var stored = try KerasStoredWeights(variables, arrays: arrays, of: instance, source: source)
         for (variable, tensor, range) in try stored.bound() {
@@ -46,7 +65,7 @@ struct KerasWeightBinder {
             parameters.append(Parameter(name: variable.name, tensor: tensor, source: sources[0], moreSources: Array(sources.dropFirst())))
         }
         bound.formUnion(paths)
-        assumptions += stored.assumptions
+        layerAssumptions += stored.assumptions
     }
 
     private func check(_ tensor: Tensor, _ variable: KerasVariableRow) throws {
@@ -121,8 +140,10 @@ struct KerasWeightBinder {
                 continue
             }
             for variable in instance.variables {
-                try check(tensor(variable.name, for: variable.name), variable)
-                try carry(variable.name, from: variable.name)
+                let tensor = float(try tensor(variable.name, for: variable.name), variable)
+                try check(tensor, variable)
+                parameters.append(Parameter(name: variable.name, tensor: tensor, source: variable.name))
+                bound.insert(variable.name)
             }
         }
     }

@@ -75,6 +75,15 @@ struct BufferView {
     /// Gives memory back that was mapped from a file, until it is used again.
     func releaseMapping() { (owner as? ByteStore)?.release(UnsafeRawBufferPointer(start: pointer, count: byteCount)) }
 
+    /// Brings some elements of a parameter into place that isn't there whole.
+    func fill(_ elements: Range<Int>) throws { try (owner as? PassingParameter)?.fill(elements) }
+
+    /// Gives the memory of some elements of a parameter back, until they are used again.
+    func release(_ elements: Range<Int>) {
+        (owner as? PassingParameter)?.drop(elements)
+        (owner as? ByteStore)?.release(UnsafeRawBufferPointer(start: floats + elements.lowerBound, count: elements.count * 4))
+    }
+
     /// New memory for a value.
     init(allocating type: ConcreteType, isConstant: Bool) {
         let allocation = Allocation(byteCount: type.count * StorageKind(type.dtype).size)

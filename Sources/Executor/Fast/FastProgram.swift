@@ -56,7 +56,11 @@ final class FastProgram {
             let request = KernelRequest(
                 node: node, inputs: try node.inputs.map(view), outputs: try node.outputs.map(view), team: team, engine: engine,
                 scratch: scratch, options: plan.options)
-            let filled = request.inputs.compactMap { $0.owner as? PassingParameter }
+            let isInPieces =
+                MatmulKernels.rowsOfPieces(
+                    node, request.inputs.map(\.type), isConstant: request.inputs.count > 1 && request.inputs[1].isConstant, plan.options)
+                != nil
+            let filled = request.inputs.enumerated().compactMap { $0 == 1 && isInPieces ? nil : $1.owner as? PassingParameter }
             if isConstant {
                 if !isView { try PassingParameter.filling(filled, makeKernel(request))() }
             } else {
@@ -102,27 +106,31 @@ final class FastProgram {
         return view
     }
 
-    /// One forward pass; `wanted` values are copied out as they come to be.
+    /// One forward pass; `wanted` values are copied out as they come to be, the model's outputs at the end, once: logits are large.
     func run(_ inputs: [String: Tensor], wanted: Set<Int>) throws -> (outputs: [Tensor], captured: [Int: Tensor]) {
         // Per calling thread, and another thread may be calling now.
         team.adopt()
         var captured: [Int: Tensor] = [:]
+        let results = plan.graph.outputs.map(\.value.index)
+        let passing = wanted.filter { !results.contains($0) || views[$0]?.kind != .float }
         for input in plan.graph.inputs {
             guard let tensor = inputs[input.name], let view = views[input.value.index] else { continue }
             try view.store(input: tensor, name: input.name)
-            if wanted.contains(input.value.index) { captured[input.value.index] = view.capturedTensor() }
+            if passing.contains(input.value.index) { captured[input.value.index] = view.capturedTensor() }
         }
         for step in steps {
             if step.condition?() ?? true { try step.kernel() }
-            guard !wanted.isEmpty else { continue }
-            for value in step.outputs where wanted.contains(value) { captured[value] = views[value]?.current.capturedTensor() }
+            guard !passing.isEmpty else { continue }
+            for value in step.outputs where passing.contains(value) { captured[value] = views[value]?.current.capturedTensor() }
         }
-        for value in wanted where captured[value] == nil {
+        for value in passing where captured[value] == nil {
             guard let view = views[value] else {
                 throw UnsupportedError("value %\(value) isn't kept by the fast backend: it is fused, or follows from parameters alone")
             }
             captured[value] = view.current.capturedTensor()
         }
-        return (plan.graph.outputs.compactMap { views[$0.value.index].map { outputs.tensor($0, team) } }, captured)
+        let tensors = results.compactMap { views[$0].map { outputs.tensor($0, team) } }
+        for (value, tensor) in zip(results, tensors) where wanted.contains(value) && captured[value] == nil { captured[value] = tensor }
+        return (tensors, captured)
     }
 }

@@ -28,6 +28,21 @@ final class PassingParameter {
         try tensor.readFloats(into: UnsafeMutableRawBufferPointer(start: pointer, count: byteCount - 64))
     }
 
+    /// Some of the elements.
+    func fill(_ elements: Range<Int>) throws {
+        let size = MemoryLayout<Float>.size
+        try tensor.elements(from: elements.lowerBound, shape: [elements.count]).readFloats(
+            into: UnsafeMutableRawBufferPointer(start: pointer + elements.lowerBound * size, count: elements.count * size))
+    }
+
+    /// Gives back the whole pages among some elements; what shares its page with others stays.
+    func drop(_ elements: Range<Int>) {
+        let (page, size) = (Int(getpagesize()), MemoryLayout<Float>.size)
+        let start = (elements.lowerBound * size + page - 1) / page * page
+        let end = elements.upperBound * size / page * page
+        if end > start { madvise(pointer + start, end - start, MADV_DONTNEED) }
+    }
+
     func drop() { madvise(pointer, byteCount, MADV_DONTNEED) }
 
     /// A kernel that finds the parameters in place.

@@ -53,7 +53,8 @@ struct BidirectionalLayer: StatefulKerasLayer {
         [("forward_layer", "forward", forward), ("backward_layer", "backward", backward)].flatMap { part, prefix, layer in
             layer.variables.map {
                 KerasVariable(
-                    "\(part)/\($0.role)", store: "\(part)/\($0.store)", keras2: "\(prefix)_\(layer.config.name)/\($0.keras2)",
+                    "\(part)/\($0.role)", store: $0.store.isEmpty ? part : "\(part)/\($0.store)",
+                    keras2: "\(prefix)_\(layer.config.name)/\($0.keras2)",
                     shape: $0.shape)
             }
         }

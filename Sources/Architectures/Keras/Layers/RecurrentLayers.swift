@@ -20,7 +20,9 @@ struct RecurrentLayer: StatefulKerasLayer {
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
-        cells = config.spec.className == "RNN" ? try RecurrentCell.cells(of: config) : [try RecurrentCell(config, part: "", store: "cell")]
+        cells =
+            config.spec.className == "RNN"
+            ? try RecurrentCell.cells(of: config) : [try RecurrentCell(config, part: "", store: Self.store(of: config.spec))]
         returnsSequences = try config.bool("return_sequences", default: false)
         returnsState = try config.bool("return_state", default: false)
         goesBackwards = try config.bool("go_backwards", default: false)
@@ -30,6 +32,9 @@ struct RecurrentLayer: StatefulKerasLayer {
             throw UnsupportedError("layer '\(config.name)' (\(config.spec.className)) gives its cell constants; not supported")
         }
     }
+
+    /// Layers of cuDNN have no cell that owns their variables.
+    private static func store(of spec: KerasLayerSpec) -> String { spec.cuDNNClass == nil ? "cell" : "" }
 
     var stateCount: Int { cells.reduce(0) { $0 + $1.kind.stateCount } }
 

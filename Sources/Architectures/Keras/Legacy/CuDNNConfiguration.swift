@@ -7,6 +7,14 @@ enum CuDNNConfiguration {
         "CuDNNGRU": ("GRU", ["activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": true, "reset_after": true]),
     ]
 
+    /// The plain layer's class and configuration; nil for other classes.
+    static func plain(_ className: String, _ config: JSONObject) -> (className: String, config: JSONObject)? {
+        guard let replacement = classes[className] else { return nil }
+        var config = config
+        for member in replacement.config.members { config[member.key] = member.value }
+        return (replacement.className, config)
+    }
+
     /// A document with every such layer replaced, wherever it stands.
     static func plain(_ document: JSONValue, depth: Int = 0) -> JSONValue {
         guard depth < 256 else { return document }
@@ -14,12 +22,11 @@ enum CuDNNConfiguration {
         case .array(let elements): return .array(elements.map { plain($0, depth: depth + 1) })
         case .object(var object):
             for member in object.members where !member.value.isScalar { object[member.key] = plain(member.value, depth: depth + 1) }
-            guard let name = object["class_name"]?.string, let replacement = classes[name], var config = object["config"]?.object else {
+            guard let name = object["class_name"]?.string, let config = object["config"]?.object, let layer = plain(name, config) else {
                 return .object(object)
             }
-            for member in replacement.config.members { config[member.key] = member.value }
-            object["class_name"] = .string(replacement.className)
-            object["config"] = .object(config)
+            object["class_name"] = .string(layer.className)
+            object["config"] = .object(layer.config)
             // Keras 2 wrote where the class came from in some versions.
             if object["registered_name"]?.string == name { object["registered_name"] = .null }
             return .object(object)

@@ -12,11 +12,13 @@ struct KerasStoredLayer: Sendable {
         /// nil without a bias.
         var biasRank: Int?
         var isCuDNN = false
+        /// Written by CuDNNLSTM or CuDNNGRU into a `.weights.h5`, after which its groups are named.
+        var isOfCuDNNClass = false
         var isKeras1 = false
         /// Of the layer inside a Bidirectional, where the file says it.
         var name: String?
 
-        var className: String { gates == 4 ? "LSTM" : gates == 3 ? "GRU" : "SimpleRNN" }
+        var className: String { (isOfCuDNNClass ? "CuDNN" : "") + (gates == 4 ? "LSTM" : gates == 3 ? "GRU" : "SimpleRNN") }
     }
 
     enum Kind: Hashable, Sendable {
@@ -67,10 +69,16 @@ struct KerasStoredLayer: Sendable {
             let squeezed = weightless.first { $0.key.filter { $0 != "_" } == base.filter { $0 != "_" } }
             return squeezed.map { .weightless($0.value) } ?? .unknown("has no weights, so that its class can't be told")
         }
-        if let cell = cell(shapes[...]) { return .recurrent(cell) }
+        // Layers of cuDNN have no cell.
+        let isOfCuDNNClass = names.allSatisfy { $0.contains("vars/") && !$0.contains("cell/") }
+        if var cell = cell(shapes[...]) {
+            cell.isOfCuDNNClass = cell.isCuDNN && isOfCuDNNClass
+            return .recurrent(cell)
+        }
         if shapes.count % 2 == 0, let ahead = cell(shapes.prefix(shapes.count / 2)), ahead == cell(shapes.suffix(shapes.count / 2)) {
             var ahead = ahead
             ahead.name = innerName(names)
+            ahead.isOfCuDNNClass = ahead.isCuDNN && isOfCuDNNClass
             return .bidirectional(ahead)
         }
         let isVector = shapes.allSatisfy { $0.count == 1 && $0 == shapes[0] }

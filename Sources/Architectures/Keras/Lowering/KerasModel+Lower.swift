@@ -108,7 +108,7 @@ extension KerasModel {
         var checkpoint = Checkpoint(format: "lowered")
         checkpoint.tensors = parameters.map { Checkpoint.Entry(name: $0.name, tensor: $0.tensor) }
         checkpoint.attributes = [
-            Attribute("model_config", .text(source.configuration.serialized(.python))),
+            Attribute("model_config", .text(CuDNNConfiguration.plain(source.configuration).serialized(.python))),
             Attribute(Self.namingAttribute, .text("canonical")),
         ]
         if !version.text.isEmpty { checkpoint.attributes.append(Attribute("keras_version", .text(version.text))) }

@@ -70,6 +70,9 @@ enum MatmulKernels: KernelFamily {
                     if let slot { product(result: slot.renewed()) } else { product() }
                 }
             }
+            if let pieces = rowsOfPieces(request.node, request.inputs.map(\.type), isConstant: b.isConstant, request.options) {
+                return try inPieces(of: pieces, shape(m: a.count / k), request, finish)
+            }
             let multiply = try multiply(shape(m: a.count / k), packs: packs)
             // In a single pass each weight is used once, or nearly: what is mapped needn't stay, so that memory doesn't grow with the model.
             let isDone = b.isConstant && !packs
@@ -97,6 +100,43 @@ enum MatmulKernels: KernelFamily {
                     let place = at &+ SIMD4(repeating: i) &* walk.rowStrides
                     try each(a: a.floats + place[1] * m * k, b: b.floats + place[2] * k * n, result: result.floats + place[0] * m * n)
                 }
+            }
+            finish()
+        }
+    }
+
+    /// Bytes of a right side that a single pass has in memory at once; only the tables of large vocabularies, used as heads, have more.
+    private static let pieceByteCount = 16 << 20
+
+    /// How many rows of the right side [n, k], each a column of the product, make a piece; nil where it is used whole.
+    static func rowsOfPieces(_ node: ConcreteNode, _ types: [ConcreteType], isConstant: Bool, _ options: ExecutionOptions) -> Int? {
+        guard node.op == .matmul, node.fusion.transposesRight, !node.fusion.hasResidual, isConstant, !options.isRepeated,
+            options.precision == .f32,
+            types[1].shape.count == 2, let k = types[1].shape.last, k > 0, types[1].count * 4 > 2 * pieceByteCount
+        else { return nil }
+        return max(1, pieceByteCount / 4 / k)
+    }
+
+    /// The product piece by piece of the right side, each of which is there only while it is multiplied.
+    private static func inPieces(
+        of rows: Int, _ whole: MatmulShape, _ request: KernelRequest, _ finish: @escaping () -> Void
+    ) throws -> Kernel {
+        let (a, b, result) = (request.inputs[0], request.inputs[1], request.outputs[0])
+        let bias = request.node.fusion.hasBias ? request.inputs[2] : nil
+        let pieces = try stride(from: 0, to: whole.n, by: rows).map { first in
+            var shape = whole
+            shape.n = min(rows, whole.n - first)
+            let multiply = try request.engine.matmul(
+                shape, a: a.floats, b: b.floats + first * whole.k, bias: bias.map { $0.floats + first }, result: result.floats + first,
+                packsWeights: false, sharesWeights: false)
+            return (first: first, elements: first * whole.k..<(first + shape.n) * whole.k, multiply: multiply)
+        }
+        return holding([a, b, result] + (bias.map { [$0] } ?? [])) {
+            let place = (result.owner as? OutputSlot)?.renewed() ?? result.pointer
+            for piece in pieces {
+                try b.fill(piece.elements)
+                try piece.multiply(result: place + piece.first * MemoryLayout<Float>.size)
+                b.release(piece.elements)
             }
             finish()
         }

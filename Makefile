@@ -110,6 +110,7 @@ bench: build
 	.build/release/ingot-bench files
 	.build/release/ingot-bench codec $(BENCH_WEIGHTS) $(foreach p,$(firstword $(BENCH_PEERS)),--peer $(p))
 	.build/release/ingot-bench growth
+	.build/release/ingot-bench start
 
 interop-transformers: build $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python
 	$(TRANSFORMERS5_ENV)/bin/python Fixtures/generate/transformers_interop.py $(INGOT) $(TRANSFORMERS5_ENV)/bin/python $(TRANSFORMERS4_ENV)/bin/python

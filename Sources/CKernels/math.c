@@ -12,6 +12,7 @@
 #define CK_ROWS 1
 #define CK_LANES 1
 #define CK_KEYS 2
+#define CK_PRODUCTS NULL
 #include "math.inc"
 #include "attention.inc"
 #include "lsh.inc"
@@ -20,12 +21,14 @@
 #undef CK_ROWS
 #undef CK_LANES
 #undef CK_KEYS
+#undef CK_PRODUCTS
 
 #if defined(__x86_64__)
 #define CK_SUFFIX _avx2
 #define CK_ROWS 1
 #define CK_LANES 1
 #define CK_KEYS 6
+#define CK_PRODUCTS NULL
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi2"), min_vector_width(256))), apply_to = function)
 #include "math.inc"
 #include "attention.inc"
@@ -36,21 +39,25 @@
 #undef CK_ROWS
 #undef CK_LANES
 #undef CK_KEYS
+#undef CK_PRODUCTS
 
 #define CK_SUFFIX _avx512
 #define CK_ROWS 4
 #define CK_LANES 2
 #define CK_KEYS 8
+#define CK_PRODUCTS multiply_avx512
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"), min_vector_width(512))), apply_to = function)
 #include "math.inc"
 #include "attention.inc"
 #include "lsh.inc"
+#include "multiply.inc"
 #include "recurrence.inc"
 #pragma clang attribute pop
 #undef CK_SUFFIX
 #undef CK_ROWS
 #undef CK_LANES
 #undef CK_KEYS
+#undef CK_PRODUCTS
 #endif
 
 static int best_level(void) {

@@ -27,6 +27,9 @@ static inline dnnl_status_t on_matmul_pd(
 static inline dnnl_status_t on_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha, float beta) {
     return dnnl_post_ops_append_eltwise(ops, kind, alpha, beta);
 }
+static inline dnnl_status_t on_post_add(dnnl_post_ops_t ops, on_md addend) {
+    return dnnl_post_ops_append_binary(ops, dnnl_binary_add, (const_dnnl_memory_desc_t)addend);
+}
 #else
 static inline dnnl_status_t on_md_strides(on_md *o, int n, const int64_t *dims, dnnl_data_type_t type, const int64_t *strides) {
     dnnl_memory_desc_t *m = malloc(sizeof *m);
@@ -51,6 +54,9 @@ static inline dnnl_status_t on_matmul_pd(
 static inline dnnl_status_t on_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha, float beta) {
     return dnnl_post_ops_append_eltwise(ops, 1, kind, alpha, beta);
 }
+static inline dnnl_status_t on_post_add(dnnl_post_ops_t ops, on_md addend) {
+    return dnnl_post_ops_append_binary(ops, dnnl_binary_add, (const dnnl_memory_desc_t *)addend);
+}
 #endif
 
 static inline dnnl_status_t on_memory(dnnl_memory_t *o, on_md d, dnnl_engine_t engine, void *handle) {
@@ -63,6 +69,9 @@ static inline dnnl_status_t on_reorder_pd(dnnl_primitive_desc_t *pd, on_md from,
 static inline on_md on_weights_md(dnnl_primitive_desc_t pd) { return (on_md)dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0); }
 static inline size_t on_md_size(on_md d) { return dnnl_memory_desc_get_size((const void *)d); }
 static inline int on_md_equal(on_md a, on_md b) { return dnnl_memory_desc_equal((const void *)a, (const void *)b); }
+
+// The argument that holds what the first post-op adds.
+static inline int on_addend_argument(void) { return DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1; }
 
 // The OpenMP runtime that oneDNN brought, found at run time: our own kernels work on its team of threads, no second pool.
 

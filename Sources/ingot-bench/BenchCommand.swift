@@ -11,7 +11,7 @@ import ModelIR
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ingot-bench", abstract: "Times workloads.",
-        subcommands: [CompareCommand.self, FilesCommand.self, CodecCommand.self, GrowthCommand.self],
+        subcommands: [CompareCommand.self, FilesCommand.self, CodecCommand.self, StartCommand.self, GrowthCommand.self],
         defaultSubcommand: CompareCommand.self)
 }
 
@@ -22,7 +22,9 @@ struct CompareCommand: ParsableCommand {
         abstract: "Times workloads, in turns with peers.",
         discussion: """
             A peer is onnxruntime or torch of a Python that has transformers and torch: it opens the same model, is given the same inputs, and
-            its outputs are compared with ours. Times are milliseconds; a ratio is our median by the peer's.
+            its outputs are compared with ours. Times are milliseconds; a ratio is our median by the peer's. Beside a row's rate stand its shares
+            of what large matmuls reach here and, for the bytes of its weights, of what memory can be read at; more than all of that is read
+            from a cache.
 
             Examples:
               ingot-bench
@@ -31,6 +33,9 @@ struct CompareCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Only workloads whose names contain this.", valueName: "text"))
     var filter = ""
+
+    @Option(help: ArgumentHelp("usual, more (other lengths, batches and widths) or all.", valueName: "shapes"))
+    var shapes = Workload.Shapes.usual
 
     @Option(help: ArgumentHelp("A Python interpreter whose runtimes to compare with; several may be named.", valueName: "python"))
     var peer: [String] = []
@@ -56,12 +61,16 @@ struct CompareCommand: ParsableCommand {
     }
 
     func run() throws {
-        let workloads = Workload.all.filter { filter.isEmpty || $0.name.contains(filter) }
+        let workloads = Workload.all(shapes).filter { filter.isEmpty || $0.name.contains(filter) }
         guard !workloads.isEmpty else { throw ValidationError("no workload's name contains \(filter)") }
         var rows: [Row] = []
-        if !json { print(Row.header(peers: peer)) }
+        let roofline = try Roofline.measure(threads: threads)
+        if !json {
+            print(roofline.text)
+            print(Row.header(peers: peer))
+        }
         for workload in workloads {
-            let row = try measure(workload)
+            let row = try measure(workload, roofline)
             rows.append(row)
             if !json {
                 print(row.text)
@@ -70,14 +79,15 @@ struct CompareCommand: ParsableCommand {
         }
         if json {
             let document: JSONValue = [
-                "threads": .int(threads), "repeat": .int(repetitions), "rows": .array(rows.map(\.document)),
+                "threads": .int(threads), "repeat": .int(repetitions), "roofline": roofline.document,
+                "rows": .array(rows.map(\.document)),
             ]
             print(document.serialized())
         }
     }
 
     /// Ours and every peer's, one run of each in turn.
-    private func measure(_ workload: Workload) throws -> Row {
+    private func measure(_ workload: Workload, _ roofline: Roofline) throws -> Row {
         let prepared = try workload.prepare(in: models, threads: threads)
         let inputs = "\(models)/\(workload.name).npz"
         try Arrays.write(prepared.inputs.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, to: inputs, replacesExisting: true)
@@ -112,13 +122,16 @@ struct CompareCommand: ParsableCommand {
             )
         }
         return Row(
-            workload: workload.name, times: times[0].sorted(), operations: prepared.operations, bytes: prepared.weightBytes, peers: results)
+            workload: workload.name, times: times[0].sorted(), operations: prepared.operations, bytes: prepared.weightBytes,
+            ceiling: roofline.operations[workload.precision] ?? 0, bandwidth: roofline.bandwidth, peers: results)
     }
 }
 
+extension Workload.Shapes: ExpressibleByArgument {}
+
 /// Threads that wait in a loop for more work give up meanwhile, or one runtime would slow the next. A run that isn't timed wakes a runtime's
 /// own threads again.
-private func settle() { usleep(50_000) }
+func settle() { usleep(50_000) }
 
 /// Of a clock that only goes forward.
 func milliseconds() -> Double {

@@ -55,6 +55,10 @@ struct BenchModel {
         add("\(name).bias", [width], 0.05)
     }
 
+    static var bertBase: BenchModel { bert("bert-base", layers: 12, width: 768, heads: 12, inner: 3_072) }
+    static var gpt2Small: BenchModel { gpt2("gpt2", layers: 12, width: 768, heads: 12) }
+    static var t5Small: BenchModel { t5("t5-small", layers: 6, width: 512, heads: 8, inner: 2_048) }
+
     /// BERT without a head (Devlin et al. 2019).
     static func bert(_ name: String, layers: Int, width: Int, heads: Int, inner: Int, positions: Int = 512, vocabulary: Int = 30_522)
         -> BenchModel

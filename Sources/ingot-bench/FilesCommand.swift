@@ -115,7 +115,7 @@ struct FilesCommand: ParsableCommand {
 }
 
 /// A program run to its end.
-private enum Child {
+enum Child {
     /// - Throws: `InputError` if it can't be started or fails.
     static func run(_ program: String, _ arguments: [String]) throws -> (milliseconds: Double, peakBytes: Int) {
         var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]

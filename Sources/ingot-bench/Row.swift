@@ -15,7 +15,15 @@ struct Row {
     var times: [Double]
     var operations: Double
     var bytes: Double
+    /// Operations per second of large matmuls, and bytes per second from memory.
+    var (ceiling, bandwidth): (Double, Double)
     var peers: [PeerResult]
+
+    /// Of the ceiling and of the bandwidth, by the median.
+    private var shares: (operations: Double, bytes: Double) {
+        let seconds = Self.median(times) / 1_000
+        return (operations / seconds / ceiling, bytes / seconds / bandwidth)
+    }
 
     static func median(_ sorted: [Double]) -> Double { sorted[sorted.count / 2] }
 
@@ -36,6 +44,7 @@ struct Row {
 
     static func header(peers: [String]) -> String {
         padded("workload", 28) + padded("minimum ms", 12) + padded("median ms", 12) + padded("GFLOP/s", 10)
+            + padded("of matmul", 11) + padded("of memory", 11)
             + (peers.isEmpty ? "" : "ratio to each peer's median")
     }
 
@@ -43,6 +52,7 @@ struct Row {
         let median = Self.median(times)
         return Self.padded(workload, 28) + Self.padded(Self.decimal(times[0]), 12) + Self.padded(Self.decimal(median), 12)
             + Self.padded(Self.decimal(operations / median / 1e6, 1), 10)
+            + Self.padded(Self.decimal(shares.operations), 11) + Self.padded(Self.decimal(shares.bytes), 11)
             + peers.map { peer in
                 let other = Self.median(peer.times)
                 return "\(Self.decimal(median / other, 3)) of \(peer.name)'s \(Self.decimal(other)) "
@@ -54,6 +64,7 @@ struct Row {
         func summary(_ times: [Double]) -> JSONValue { ["min": .double(times[0]), "median": .double(Self.median(times))] }
         return [
             "workload": .string(workload), "ms": summary(times), "operations": .double(operations), "weight_bytes": .double(bytes),
+            "share_of_matmul_ceiling": .double(shares.operations), "share_of_memory_bandwidth": .double(shares.bytes),
             "peers": .array(
                 peers.map { peer in
                     [

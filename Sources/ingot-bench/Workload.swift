@@ -25,10 +25,25 @@ struct Workload {
     var model: BenchModel
     var inputs: [String: Tensor]
 
-    /// Names, then sizes, as people say them.
-    static var all: [Workload] { transformers + sparse + recurrent + odd }
+    /// Which sizes to time.
+    enum Shapes: String, CaseIterable {
+        /// The sizes that targets are given for.
+        case usual
+        /// Other lengths, batches and widths of the same models.
+        case more
+        case all
+    }
 
-    private static func text(_ model: BenchModel, _ vocabulary: Int, batch: Int = 1, tokens: Int, decoder: Int? = nil) -> [Workload] {
+    /// Names, then sizes, as people say them.
+    static func all(_ shapes: Shapes) -> [Workload] {
+        switch shapes {
+        case .usual: usual
+        case .more: more
+        case .all: usual + more
+        }
+    }
+
+    static func text(_ model: BenchModel, _ vocabulary: Int, batch: Int = 1, tokens: Int, decoder: Int? = nil) -> [Workload] {
         var inputs = [
             "input_ids": BenchTensors.ids([batch, tokens], vocabulary: vocabulary),
             "attention_mask": Tensor([Int64](repeating: 1, count: batch * tokens), shape: [batch, tokens]),
@@ -42,12 +57,11 @@ struct Workload {
         }
     }
 
+    private static var usual: [Workload] { transformers + sparse + recurrent + odd }
+
     private static var transformers: [Workload] {
-        let bert = BenchModel.bert("bert-base", layers: 12, width: 768, heads: 12, inner: 3_072)
-        let gpt2 = BenchModel.gpt2("gpt2", layers: 12, width: 768, heads: 12)
-        let t5 = BenchModel.t5("t5-small", layers: 6, width: 512, heads: 8, inner: 2_048)
-        return [128, 512].flatMap { text(bert, 30_522, tokens: $0) } + [128, 1_024].flatMap { text(gpt2, 50_257, tokens: $0) }
-            + text(t5, 32_128, tokens: 128, decoder: 32)
+        [128, 512].flatMap { text(.bertBase, 30_522, tokens: $0) } + [128, 1_024].flatMap { text(.gpt2Small, 50_257, tokens: $0) }
+            + text(.t5Small, 32_128, tokens: 128, decoder: 32)
     }
 
     private static var sparse: [Workload] {
@@ -84,7 +98,7 @@ struct Workload {
             }
     }
 
-    private static func steps(_ model: BenchModel, _ features: Int, _ sizes: [(batch: Int, time: Int)]) -> [Workload] {
+    static func steps(_ model: BenchModel, _ features: Int, _ sizes: [(batch: Int, time: Int)]) -> [Workload] {
         sizes.map { batch, time in
             let storage = BenchTensors(seed: 7, mean: 0, width: 3, count: batch * time * features)
             return Workload(
@@ -93,18 +107,32 @@ struct Workload {
         }
     }
 
+    /// Of parameters that a pass reads whole: rows of tables are few.
+    private func weightBytes(_ graph: Graph) -> Double {
+        var read = Set<Int>()
+        for node in graph.nodes {
+            if case .gather = node.op { continue }
+            read.formUnion(node.inputs.map(\.index))
+        }
+        let counts = graph.parameters.filter { read.contains($0.value.index) }.map {
+            (graph.type(of: $0.value).shape.fixedSizes ?? []).reduce(1, *)
+        }
+        return counts.reduce(0) { $0 + Double($1) } * (precision == .f32 ? 4 : 2)
+    }
+
     /// - Parameter folder: where models are kept from one run to the next.
     func prepare(in folder: String, threads: Int) throws -> Prepared {
         let path = try model.write(in: folder)
         let loaded = try ModelFile.open(path).requireModel()
         let graph = try loaded.graph()
-        let inputs = try loaded.completed(inputs).inputs
+        // In memory before any run, as the peers have them.
+        let inputs = try loaded.completed(inputs).inputs.mapValues { Tensor(dtype: $0.dtype, shape: $0.shape, bytes: try $0.bytes()) }
         let options = ExecutionOptions(threadCount: threads, isRepeated: true, precision: precision, keepsLayerOutputs: false)
         let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)
         let parameters = Dictionary(loaded.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         let executor = try Executor(plan: plan, parameters: parameters)
         return Prepared(
-            operations: Double(plan.operations), weightBytes: Double(plan.parameterBytes),
+            operations: Double(plan.operations), weightBytes: weightBytes(graph),
             run: { try executor.run(inputs: inputs).outputs[0].tensor }, path: path, output: graph.outputs[0].name, inputs: self.inputs)
     }
 }

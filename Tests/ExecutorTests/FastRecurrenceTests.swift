@@ -16,6 +16,8 @@ import Testing
             Case(cell: cell, batch: 1, time: 5, features: 3, units: 4), Case(cell: cell, batch: 5, time: 7, features: 10, units: 17),
             Case(cell: cell, batch: 4, time: 3, features: 6, units: 160), Case(cell: cell, batch: 2, time: 0, features: 3, units: 5),
             Case(cell: cell, batch: 0, time: 3, features: 3, units: 5), Case(cell: cell, batch: 6, time: 20, features: 1, units: 32),
+            // Nine blocks, the middle one of two threads.
+            Case(cell: cell, batch: 5, time: 4, features: 3, units: 130),
         ]
     }
 

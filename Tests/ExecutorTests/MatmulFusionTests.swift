@@ -67,4 +67,84 @@ import Testing
         #expect(whole.count == 3)
         #expect(whole[0].fusion == MatmulFusion(transposesRight: true))
     }
+
+    /// activation(x . w + b + r), r a value of the result's shape or of one row.
+    private static func residual(_ x: [Int], _ n: Int, residual: [Int], bias: Bool) throws -> (Graph, [String: Tensor], [String: Tensor]) {
+        var random = SeededGenerator(seed: 22)
+        var graph = Graph(name: "residual")
+        let k = x[x.count - 1]
+        let inputs = ["x": random.tensor(x), "r": random.tensor(residual)]
+        let parameters = ["w": random.tensor([k, n]), "b": random.tensor([n])]
+        let input = try graph.addInput("x", ValueType(.f32, Shape(fixed: x)))
+        var added = try graph.addInput("r", ValueType(.f32, Shape(fixed: residual)))
+        // Made by a node, not the caller's.
+        added = try graph.unary(.tanh, added)
+        var y = try graph.append(.matmul, [input, graph.addParameter("w", ValueType(.f32, [.fixed(k), .fixed(n)]))])
+        let offset = try graph.addParameter("b", ValueType(.f32, [.fixed(n)]))
+        if bias { y = try graph.binary(.add, y, offset) }
+        y = try graph.binary(.add, added, y)
+        // A second bias comes too late.
+        if !bias { y = try graph.binary(.add, y, offset) }
+        graph.outputs = [NamedValue("y", try graph.activation(.gelu, y))]
+        return (graph, inputs, parameters)
+    }
+
+    @Test(arguments: [
+        ([5, 7], [5, 9]), ([2, 3, 7], [2, 3, 40]), ([64, 33], [64, 17]), ([1, 1, 16], [1, 1, 16]), ([2, 3, 7], [1, 1, 40]),
+        ([5, 7], [5, 1]),
+    ])
+    func addsResiduals(_ x: [Int], _ residual: [Int]) throws {
+        for options in 0..<8 {
+            let n = residual.last == 1 ? 9 : residual[residual.count - 1]
+            let (graph, inputs, parameters) = try Self.residual(x, n, residual: residual, bias: options & 1 == 0)
+            func run(_ backend: Backend) throws -> Tensor {
+                try Executor.run(
+                    graph, parameters: parameters, inputs: inputs,
+                    options: ExecutionOptions(
+                        backend: backend, threadCount: 2, isRepeated: options & 2 == 0, keepsLayerOutputs: options & 4 == 0)
+                ).outputs[0].tensor
+            }
+            let comparison = try compare(run(.fast), run(.reference))
+            #expect(comparison.passes, "options \(options): \(comparison)")
+            let steps = try #require(Planner.plan(graph, inputShapes: inputs.mapValues(\.shape)).layout).graph.nodes
+            let isWhole = residual.dropLast() == x.dropLast() && residual.last == n
+            #expect(steps.contains { $0.fusion.hasResidual } == isWhole)
+        }
+    }
+
+    /// An output that its matmul writes where it leaves the program stays as it is when the program runs again.
+    @Test(arguments: [Precision.f32, .bf16])
+    func outputsStay(_ precision: Precision) throws {
+        var random = SeededGenerator(seed: 23)
+        var graph = Graph(name: "output")
+        let input = try graph.addInput("x", ValueType(.f32, [.fixed(3), .fixed(50), .fixed(20)]))
+        let weights = try graph.addParameter("w", ValueType(.f32, [.fixed(20), .fixed(130)]))
+        let product = try graph.append(.matmul, [input, weights])
+        let flat = try graph.append(.reshape(Shape(fixed: [150, 130])), [product])
+        graph.outputs = [NamedValue("flat", flat), NamedValue("product", product)]
+        let options = ExecutionOptions(threadCount: 2, isRepeated: true, precision: precision, keepsLayerOutputs: false)
+        let plan = try Planner.plan(graph, inputShapes: ["x": [3, 50, 20]], options: options)
+        #expect(try #require(plan.layout).handedOut.count == 1)
+        let parameters = ["w": random.tensor([20, 130])]
+        let executor = try Executor(plan: plan, parameters: parameters)
+        let inputs = (0..<4).map { _ in random.tensor([3, 50, 20]) }
+        var kept: [[Tensor]] = []
+        for input in inputs {
+            kept.append(try executor.run(inputs: ["x": input]).outputs.map(\.tensor))
+            // One that nobody keeps, in between.
+            _ = try executor.run(inputs: ["x": inputs[0]])
+        }
+        let captured = try executor.run(inputs: ["x": inputs[1]], capturing: .values([NamedValue("p", product)])).captured[0].tensor
+        for (input, outputs) in zip(inputs, kept) {
+            let expected = try Executor.run(
+                graph, parameters: parameters, inputs: ["x": input], options: ExecutionOptions(backend: .reference)
+            ).outputs
+            for (a, b) in zip(outputs, expected) {
+                #expect(a.shape == b.tensor.shape)
+                let tolerance = precision == .f32 ? 4e-6 : 2e-2
+                #expect(try largestDifference(a.doubles(), b.tensor.doubles()).worst <= tolerance)
+            }
+        }
+        #expect(try captured.doubles() == kept[1][1].doubles())
+    }
 }

@@ -111,6 +111,25 @@ typedef struct {
 // Floats of work space.
 size_t ck_lsh_space(size_t size, size_t value_size, size_t columns);
 
+// activation(left x weights + bias + residual), row-major and dense.
+typedef struct {
+    size_t rows, inner, columns;
+    // [rows][inner]
+    const float *left;
+    // [panel][inner][ck_product_panel], zeros past the last column.
+    const float *weights;
+    // [columns] and zeros up to a multiple of ck_product_panel, or NULL.
+    const float *bias;
+    // [rows][columns], or NULL.
+    const float *residual;
+    ck_activation activation;
+    // [rows][columns]
+    float *result;
+} ck_product;
+
+// Columns of a panel of packed weights.
+enum { ck_product_panel = 32 };
+
 typedef struct {
     void (*activate)(ck_activation f, size_t n, const float *x, float *y);
     void (*unary)(int function, size_t n, const float *x, float *y);
@@ -133,6 +152,8 @@ typedef struct {
     // To nearest even; a not-a-number stays one.
     void (*round_to_bf16)(size_t n, const float *x, uint16_t *y);
     void (*lsh_attention)(const ck_lsh *a);
+    // The part of a product that `thread` of `threads` has; NULL where a library's matmul does better.
+    void (*multiply)(const ck_product *p, size_t thread, size_t threads);
 } ck_math;
 
 // The table of the best instruction set, or of the one that ck_math_level has set.

@@ -97,6 +97,12 @@ struct BufferView {
         self.owner = owner
     }
 
+    /// The view in the pass that is running, of a value whose memory changes from pass to pass.
+    var current: BufferView {
+        guard let slot = owner as? OutputSlot else { return self }
+        return BufferView(pointer: slot.pointer, type: type, isConstant: isConstant, owner: owner)
+    }
+
     /// The same elements under another shape.
     func viewed(as type: ConcreteType) -> BufferView {
         BufferView(pointer: pointer, type: type, isConstant: isConstant, owner: owner)

@@ -4,14 +4,9 @@ extension ConcreteGraph {
     /// Lets attention read queries, keys and values where one projection has put them side by side (GPT-2), instead of from copies of the
     /// parts: `reshape(slice(x))` of the last axis becomes x with an offset.
     mutating func fuseAttention(kept: Set<Int>) {
-        var uses = [Int](repeating: 0, count: types.count)
-        var producer = [Int](repeating: -1, count: types.count)
-        for (position, node) in nodes.enumerated() {
-            for input in node.inputs { uses[input] += 1 }
-            for output in node.outputs { producer[output] = position }
-        }
-        for output in outputs { uses[output] += 1 }
-        for value in kept { uses[value] += 1 }
+        let known = ValueUses(self, kept: kept)
+        let producer = known.producers
+        var uses = known.counts
         var isDropped = [Bool](repeating: false, count: nodes.count)
         /// One reader less; a node without any goes, and its own inputs have one less.
         func release(_ value: Int) {

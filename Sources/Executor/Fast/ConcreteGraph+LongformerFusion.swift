@@ -13,22 +13,15 @@ extension ConcreteGraph {
     /// Lets Longformer's attention see what its global queries, keys and values are projected from: those projections then run only where
     /// global tokens are many, as they seldom are; else the kernel does without them (`LongformerRun.attendFew`).
     mutating func fuseLongformer(kept: Set<Int>) {
-        var uses = [Int](repeating: 0, count: types.count)
-        var producer = [Int](repeating: -1, count: types.count)
-        for (position, node) in nodes.enumerated() {
-            for input in node.inputs { uses[input] += 1 }
-            for output in node.outputs { producer[output] = position }
-        }
-        for output in outputs { uses[output] += 1 }
+        let known = ValueUses(self, kept: kept)
+        let (uses, producer) = (known.counts, known.producers)
         let isParameter = Set(parameters.map(\.value))
 
         /// Position of the matmul with bias whose rows, split into heads, are `value`, and nothing else.
         func projection(_ value: Int) -> Int? {
-            guard uses[value] == 1, !kept.contains(value), producer[value] >= 0, case .reshape = nodes[producer[value]].op else {
-                return nil
-            }
+            guard uses[value] == 1, producer[value] >= 0, case .reshape = nodes[producer[value]].op else { return nil }
             let product = nodes[producer[value]].inputs[0]
-            guard uses[product] == 1, !kept.contains(product), producer[product] >= 0 else { return nil }
+            guard uses[product] == 1, producer[product] >= 0 else { return nil }
             let node = nodes[producer[product]]
             guard node.op == .matmul, node.fusion.transposesRight, node.fusion.hasBias, node.fusion.activation == nil,
                 types[node.inputs[0]].shape.count == 3, types[node.inputs[1]].shape.count == 2,

@@ -8,7 +8,11 @@ struct FastLayout: Sendable {
     var roots: [Int]
     /// Whether a value follows from parameters and constants alone, and so is computed once.
     var isConstant: [Bool]
-    /// Position in the arena, in bytes, of each root that is neither constant nor a parameter.
+    /// Roots that are outputs of the model only, made by a matmul, which writes each where it leaves the program.
+    var handedOut: Set<Int> = []
+    /// Bytes of these.
+    var handedOutBytes = 0
+    /// Position in the arena, in bytes, of each root that is neither constant, a parameter nor handed out.
     var offsets: [Int: Int]
     var arenaBytes = 0
     /// Bytes of the largest work space that a kernel asks for; all share it.
@@ -36,6 +40,7 @@ struct FastLayout: Sendable {
         }
         scratchBytes = graph.nodes.reduce(0) { max($0, scratchSize($1, graph.types, options)) }
         (self.graph, self.roots, self.isConstant, self.offsets) = (graph, roots, isConstant, [:])
+        if !options.keepsLayerOutputs { findHandedOut() }
         placeValues()
     }
 
@@ -48,12 +53,28 @@ struct FastLayout: Sendable {
         return node.op == .composite(.activation(.linear))
     }
 
+    private mutating func findHandedOut() {
+        var found = Set(graph.outputs.map { roots[$0] })
+        var made = Set<Int>()
+        for node in graph.nodes where roots[node.outputs[0]] == node.outputs[0] {
+            found.subtract(node.inputs.map { roots[$0] })
+            let result = graph.types[node.outputs[0]]
+            if node.multipliesRows(graph.types), node.fusion.activation == nil, node.onlyForMany == nil, !isConstant[node.outputs[0]],
+                StorageKind(result.dtype) == .float, Self.bytes(result) >= OutputPool.smallest
+            {
+                made.insert(node.outputs[0])
+            }
+        }
+        handedOut = found.intersection(made)
+        handedOutBytes = handedOut.reduce(0) { $0 + Self.bytes(graph.types[$1]) }
+    }
+
     /// Gives each variable value a place in the arena for as long as it is needed: the smallest gap that fits, in order of computation.
     private mutating func placeValues() {
         var last = [Int](repeating: -1, count: roots.count)
         for (value, use) in graph.lastUses().enumerated() { last[roots[value]] = max(last[roots[value]], use) }
         var gaps = GapList()
-        func isPlaced(_ value: Int) -> Bool { roots[value] == value && !isConstant[value] }
+        func isPlaced(_ value: Int) -> Bool { roots[value] == value && !isConstant[value] && !handedOut.contains(value) }
         for input in graph.inputs where isPlaced(input) { offsets[input] = gaps.take(Self.bytes(graph.types[input])) }
         for (position, node) in graph.nodes.enumerated() {
             for output in node.outputs where isPlaced(output) { offsets[output] = gaps.take(Self.bytes(graph.types[output])) }

@@ -39,6 +39,9 @@ final class FastProgram {
         for (value, type) in types.enumerated() where layout.roots[value] == value && all[value] == nil {
             if layout.isConstant[value] {
                 all[value] = BufferView(allocating: type, isConstant: true)
+            } else if layout.handedOut.contains(value) {
+                let slot = OutputSlot(outputs, byteCount: type.count * MemoryLayout<Float>.size)
+                all[value] = BufferView(pointer: slot.pointer, type: type, isConstant: false, owner: slot)
             } else if let offset = layout.offsets[value] {
                 all[value] = BufferView(pointer: arena.pointer + offset, type: type, isConstant: false, owner: arena)
             }
@@ -133,13 +136,13 @@ final class FastProgram {
         for step in steps {
             if step.condition?() ?? true { try step.kernel() }
             guard !passing.isEmpty else { continue }
-            for value in step.outputs where passing.contains(value) { captured[value] = views[value]?.capturedTensor() }
+            for value in step.outputs where passing.contains(value) { captured[value] = views[value]?.current.capturedTensor() }
         }
         for value in passing where captured[value] == nil {
             guard let view = views[value] else {
                 throw UnsupportedError("value %\(value) isn't kept by the fast backend: it is fused, or follows from parameters alone")
             }
-            captured[value] = view.capturedTensor()
+            captured[value] = view.current.capturedTensor()
         }
         let tensors = results.compactMap { value in
             views[value].map { view in

@@ -9,6 +9,15 @@ final class MatmulEngine {
     /// Weights packed so far, by where they come from, so that tied uses share them.
     private var packedWeights: [PackedWeights] = []
 
+    /// The same for our own kernel.
+    var packedPanels: [PackedPanels] = []
+
+    struct PackedPanels {
+        let source: UnsafeMutableRawPointer
+        let strides: [Int]
+        let memory: Allocation
+    }
+
     /// Packed weights lie one after the other, so that small ones too are in large pages.
     private var slab = Allocation(byteCount: 0)
     private var slabUsed = 0
@@ -44,38 +53,42 @@ final class MatmulEngine {
 
     /// A matmul with fixed operands.
     /// - Parameters:
+    ///   - residual: [m, n], dense, is added to the result.
     ///   - packsWeights: copy b into the layout that the primitive likes best, once; b must be constant and its own memory isn't needed then.
     ///   - sharesWeights: b lies at its place until `forgetSources`, so another matmul with the same b may use the same copy.
     func matmul(
         _ shape: MatmulShape, a: UnsafeMutablePointer<Float>, b: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>? = nil,
-        result: UnsafeMutablePointer<Float>, packsWeights: Bool, sharesWeights: Bool = false
+        residual: UnsafeMutablePointer<Float>? = nil, result: UnsafeMutablePointer<Float>, packsWeights: Bool, sharesWeights: Bool = false
     ) throws -> Matmul {
         var shape = shape
-        shape.hasBias = bias != nil
+        (shape.hasBias, shape.hasResidual) = (bias != nil, residual != nil)
         shape.isPacked = packsWeights
         let primitive = try primitive(shape)
         guard packsWeights else {
-            return try Matmul(primitive, engine, stream, weights: primitive.weights, a, b, bias, result, packed: nil)
+            return try Matmul(primitive, engine, stream, weights: primitive.weights, a, b, bias, residual, result, packed: nil)
         }
-        return try packed(primitive, shape, UnsafeMutableRawPointer(a), b: b, bias: bias, result: result, sharesWeights: sharesWeights)
+        return try packed(
+            primitive, shape, UnsafeMutableRawPointer(a), b: b, bias: bias, residual: residual, result: result, sharesWeights: sharesWeights
+        )
     }
 
     /// The same with a in bf16; b, f32 at its place, is rounded and packed.
     /// - Throws: `UnsupportedError` where the processor or oneDNN can't.
     func halfMatmul(
         _ shape: MatmulShape, a: UnsafeMutablePointer<UInt16>, b: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>?,
-        result: UnsafeMutablePointer<Float>
+        residual: UnsafeMutablePointer<Float>?, result: UnsafeMutablePointer<Float>
     ) throws -> Matmul {
         var shape = shape
-        shape.hasBias = bias != nil
+        (shape.hasBias, shape.hasResidual) = (bias != nil, residual != nil)
         (shape.isPacked, shape.isHalf) = (true, true)
         guard let primitive = try? primitive(shape) else { throw UnsupportedError("this processor has no bf16 matmuls") }
-        return try packed(primitive, shape, UnsafeMutableRawPointer(a), b: b, bias: bias, result: result, sharesWeights: true)
+        return try packed(
+            primitive, shape, UnsafeMutableRawPointer(a), b: b, bias: bias, residual: residual, result: result, sharesWeights: true)
     }
 
     private func packed(
         _ primitive: MatmulPrimitive, _ shape: MatmulShape, _ a: UnsafeMutableRawPointer, b: UnsafeMutablePointer<Float>,
-        bias: UnsafeMutablePointer<Float>?, result: UnsafeMutablePointer<Float>, sharesWeights: Bool
+        bias: UnsafeMutablePointer<Float>?, residual: UnsafeMutablePointer<Float>?, result: UnsafeMutablePointer<Float>, sharesWeights: Bool
     ) throws -> Matmul {
         guard let wanted = on_weights_md(primitive.descriptor) else { throw UnsupportedError("oneDNN names no layout for weights") }
         let source = UnsafeMutableRawPointer(b)
@@ -87,10 +100,10 @@ final class MatmulEngine {
                 packedWeights.append(PackedWeights(source: source, strides: shape.bStrides, layout: wanted, memory: memory))
             }
         }
-        return try Matmul(primitive, engine, stream, weights: wanted, a, memory.pointer, bias, result, packed: memory)
+        return try Matmul(primitive, engine, stream, weights: wanted, a, memory.pointer, bias, residual, result, packed: memory)
     }
 
-    private func place(byteCount: Int) -> Allocation {
+    func place(byteCount: Int) -> Allocation {
         let size = (byteCount + 63) / 64 * 64
         guard size <= Self.slabByteCount / 8 else { return Allocation(byteCount: byteCount) }
         if slabUsed + size > slab.byteCount { (slab, slabUsed) = (Allocation(byteCount: Self.slabByteCount), 0) }
@@ -99,7 +112,7 @@ final class MatmulEngine {
     }
 
     /// Parameters may leave their places from now on.
-    func forgetSources() { packedWeights = [] }
+    func forgetSources() { (packedWeights, packedPanels) = ([], []) }
 
     private func reorder(_ source: UnsafeMutablePointer<Float>, _ from: on_md, to target: UnsafeMutableRawPointer, _ layout: on_md) throws {
         var descriptor: dnnl_primitive_desc_t?
@@ -119,7 +132,7 @@ final class MatmulEngine {
     }
 }
 
-/// Sizes and strides of c [batch, m, n] = a [batch, m, k] x b [batch, k, n] + bias [n], in elements.
+/// Sizes and strides of c [batch, m, n] = a [batch, m, k] x b [batch, k, n] + bias [n] + residual [m, n], in elements.
 struct MatmulShape: Hashable {
     var batch = 1
     var (m, k, n): (Int, Int, Int)
@@ -128,6 +141,8 @@ struct MatmulShape: Hashable {
     var bStrides: [Int]
     var cStrides: [Int]
     var hasBias = false
+    /// Where there is no batch.
+    var hasResidual = false
     var isPacked = false
     /// a and b in bf16.
     var isHalf = false
@@ -143,7 +158,8 @@ struct MatmulShape: Hashable {
 
     static func == (a: MatmulShape, b: MatmulShape) -> Bool {
         a.batch == b.batch && a.m == b.m && a.k == b.k && a.n == b.n && a.aStrides == b.aStrides && a.bStrides == b.bStrides
-            && a.cStrides == b.cStrides && a.hasBias == b.hasBias && a.isPacked == b.isPacked && a.isHalf == b.isHalf
+            && a.cStrides == b.cStrides && a.hasBias == b.hasBias && a.hasResidual == b.hasResidual && a.isPacked == b.isPacked
+            && a.isHalf == b.isHalf
     }
 
     func hash(into hasher: inout Hasher) {
@@ -179,8 +195,18 @@ final class MatmulPrimitive {
             try check(on_md_any(&chosen, 2, dims, operand), "describe weights")
         }
         defer { if shape.isPacked, let chosen { on_md_free(chosen) } }
+        var attributes: dnnl_primitive_attr_t?
+        defer { if let attributes { dnnl_primitive_attr_destroy(attributes) } }
+        if shape.hasResidual {
+            var additions: dnnl_post_ops_t?
+            try check(dnnl_post_ops_create(&additions), "describe an addition")
+            defer { dnnl_post_ops_destroy(additions) }
+            try check(on_post_add(additions, target), "describe an addition")
+            try check(dnnl_primitive_attr_create(&attributes), "describe an addition")
+            try check(dnnl_primitive_attr_set_post_ops(attributes, additions), "describe an addition")
+        }
         var descriptor: dnnl_primitive_desc_t?
-        try check(on_matmul_pd(&descriptor, engine, source, chosen, bias, target, nil), "describe a matmul")
+        try check(on_matmul_pd(&descriptor, engine, source, chosen, bias, target, attributes), "describe a matmul")
         self.descriptor = descriptor
         var primitive: dnnl_primitive_t?
         try check(dnnl_primitive_create(&primitive, descriptor), "create a matmul")
@@ -205,7 +231,8 @@ final class Matmul {
 
     fileprivate init(
         _ primitive: MatmulPrimitive, _ engine: dnnl_engine_t?, _ stream: dnnl_stream_t?, weights: on_md, _ a: UnsafeMutableRawPointer,
-        _ b: UnsafeMutableRawPointer, _ bias: UnsafeMutablePointer<Float>?, _ result: UnsafeMutablePointer<Float>, packed: Allocation?
+        _ b: UnsafeMutableRawPointer, _ bias: UnsafeMutablePointer<Float>?, _ residual: UnsafeMutablePointer<Float>?,
+        _ result: UnsafeMutablePointer<Float>, packed: Allocation?
     ) throws {
         self.primitive = primitive
         self.stream = stream
@@ -214,6 +241,7 @@ final class Matmul {
         try add(DNNL_ARG_WEIGHTS, weights, engine, b)
         try add(DNNL_ARG_DST, primitive.target, engine, result)
         if let bias, let layout = primitive.bias { try add(DNNL_ARG_BIAS, layout, engine, bias) }
+        if let residual { try add(on_addend_argument(), primitive.target, engine, residual) }
     }
 
     private func add(_ argument: Int32, _ layout: on_md, _ engine: dnnl_engine_t?, _ pointer: UnsafeMutableRawPointer) throws {
@@ -228,6 +256,12 @@ final class Matmul {
     func callAsFunction() throws {
         try check(dnnl_primitive_execute(primitive.primitive, stream, Int32(arguments.count), arguments), "multiply")
         try check(dnnl_stream_wait(stream), "multiply")
+    }
+
+    /// The same with its result at another place, from now on.
+    func callAsFunction(result: UnsafeMutableRawPointer) throws {
+        try check(dnnl_memory_set_data_handle(memories[2], result), "set memory")
+        try self()
     }
 
     /// The same with other operands.

@@ -35,6 +35,8 @@ struct MatmulFusion: Hashable, Sendable {
     var transposesRight = false
     /// Input 2, [n], is added to every row.
     var hasBias = false
+    /// The last input, of the result's shape, is added to it.
+    var hasResidual = false
     /// Applied to the result, element by element.
     var activation: Activation?
 }
@@ -44,6 +46,28 @@ struct HeadView: Hashable, Sendable {
     var shape: [Int]
     var offset: Int
     var rowStep: Int
+}
+
+/// Who makes and who reads each value of a graph.
+struct ValueUses {
+    /// Reading nodes of each value, an output or a kept value having one reader more.
+    var counts: [Int]
+    /// Position of the node that makes each value, -1 for inputs and parameters.
+    var producers: [Int]
+    /// Position of the last node that reads each value, -1 where none does.
+    var readers: [Int]
+
+    /// - Parameter kept: values that somebody may ask for.
+    init(_ graph: ConcreteGraph, kept: Set<Int>) {
+        counts = [Int](repeating: 0, count: graph.types.count)
+        producers = [Int](repeating: -1, count: graph.types.count)
+        readers = producers
+        for (position, node) in graph.nodes.enumerated() {
+            for input in node.inputs { (counts[input], readers[input]) = (counts[input] + 1, position) }
+            for output in node.outputs { producers[output] = position }
+        }
+        for value in graph.outputs + kept { counts[value] += 1 }
+    }
 }
 
 /// A graph with every size a number, checked; composites carry their definitions.

@@ -23,7 +23,9 @@ public enum Planner {
             let placed = FastLayout(
                 program, kept: Set((graph.outputs + (options.keepsLayerOutputs ? graph.layerOutputs : [])).map(\.value.index)),
                 options: options)
-            (bufferBytes, parameterBytes) = (Double(placed.arenaBytes) + Double(placed.scratchBytes), placed.constantBytes)
+            (bufferBytes, parameterBytes) = (
+                Double(placed.arenaBytes) + Double(placed.handedOutBytes) + Double(placed.scratchBytes), placed.constantBytes
+            )
             layout = placed
         }
         guard bufferBytes + parameterBytes <= min(Double(options.maxMemory), 0x1p50) else {

@@ -1,7 +1,7 @@
 import CKernels
 import ModelIR
 
-/// Matmul by oneDNN. A constant right side is packed for repeated runs: packing costs more than one pass gains.
+/// Matmul by our own kernel or by oneDNN. A constant right side is packed for repeated runs: packing costs more than one pass gains.
 enum MatmulKernels: KernelFamily {
     static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int {
         // The left side in bf16.
@@ -12,6 +12,7 @@ enum MatmulKernels: KernelFamily {
         guard request.node.op == .matmul else { return nil }
         let (a, b, result, fusion) = (request.inputs[0], request.inputs[1], request.outputs[0], request.node.fusion)
         let bias = fusion.hasBias ? request.inputs[2] : nil
+        let residual = fusion.hasResidual ? request.inputs[request.inputs.count - 1] : nil
         let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], result.shape[result.shape.count - 1])
         guard result.count > 0 else { return {} }
         let finish = activate(fusion.activation, result, request.team)
@@ -30,26 +31,43 @@ enum MatmulKernels: KernelFamily {
         }
         func multiply(_ shape: MatmulShape, packs: Bool = false) throws -> Matmul {
             try request.engine.matmul(
-                shape, a: a.floats, b: b.floats, bias: bias?.floats, result: result.floats, packsWeights: packs,
+                shape, a: a.floats, b: b.floats, bias: bias?.floats, residual: residual?.floats, result: result.floats, packsWeights: packs,
                 sharesWeights: packs)
         }
 
         let leading = Array(result.shape.dropLast(2))
         let (aBatch, bBatch, batch) = (a.count / (m * k), b.count / (k * n), leading.reduce(1, *))
         if bBatch == 1 && aBatch == batch {
+            let added = [bias, residual].compactMap { $0 }
+            // Written where it leaves the program, or to its place.
+            let slot = result.owner as? OutputSlot
+            func run(_ multiply: Matmul) throws {
+                if let slot { try multiply(result: slot.renewed()) } else { try multiply() }
+            }
             // One matrix for all of a: its leading dimensions are rows too. Packed, b's own memory isn't needed any more.
             let packs = b.isConstant && request.options.isRepeated
             if b.isConstant && request.options.precision == .bf16 {
                 let half = request.scratch.pointer.assumingMemoryBound(to: UInt16.self)
                 let multiply = try request.engine.halfMatmul(
-                    shape(m: a.count / k), a: half, b: b.floats, bias: bias?.floats, result: result.floats)
+                    shape(m: a.count / k), a: half, b: b.floats, bias: bias?.floats, residual: residual?.floats,
+                    result: result.floats)
                 let (team, scratch) = (request.team, request.scratch)
-                return holding([a, result] + (bias.map { [$0] } ?? [])) {
+                return holding([a, result] + added) {
                     let half = scratch.pointer.assumingMemoryBound(to: UInt16.self)
                     let round = ck_math_table().pointee.round_to_bf16
                     team.split(a.count, multiple: 16) { round?($0.count, a.floats + $0.lowerBound, half + $0.lowerBound) }
-                    try multiply()
+                    try run(multiply)
                     finish()
+                }
+            }
+            if packs,
+                let product = request.engine.panelProduct(
+                    shape(m: a.count / k), a: a.floats, b: b.floats, bias: bias?.floats, residual: residual?.floats,
+                    activation: fusion.activation.flatMap { ck_activation($0) }, result: result.floats, team: request.team,
+                    sharesWeights: true)
+            {
+                return holding([a, result] + added) {
+                    if let slot { product(result: slot.renewed()) } else { product() }
                 }
             }
             if let pieces = rowsOfPieces(request.node, request.inputs.map(\.type), isConstant: b.isConstant, request.options) {
@@ -58,8 +76,8 @@ enum MatmulKernels: KernelFamily {
             let multiply = try multiply(shape(m: a.count / k), packs: packs)
             // In a single pass each weight is used once, or nearly: what is mapped needn't stay, so that memory doesn't grow with the model.
             let isDone = b.isConstant && !packs
-            return holding([a, result] + (packs ? [] : [b]) + (bias.map { [$0] } ?? [])) {
-                try multiply()
+            return holding([a, result] + (packs ? [] : [b]) + added) {
+                try run(multiply)
                 if isDone { b.releaseMapping() }
                 finish()
             }
@@ -92,7 +110,8 @@ enum MatmulKernels: KernelFamily {
 
     /// How many rows of the right side [n, k], each a column of the product, make a piece; nil where it is used whole.
     static func rowsOfPieces(_ node: ConcreteNode, _ types: [ConcreteType], isConstant: Bool, _ options: ExecutionOptions) -> Int? {
-        guard node.op == .matmul, node.fusion.transposesRight, isConstant, !options.isRepeated, options.precision == .f32,
+        guard node.op == .matmul, node.fusion.transposesRight, !node.fusion.hasResidual, isConstant, !options.isRepeated,
+            options.precision == .f32,
             types[1].shape.count == 2, let k = types[1].shape.last, k > 0, types[1].count * 4 > 2 * pieceByteCount
         else { return nil }
         return max(1, pieceByteCount / 4 / k)
@@ -110,12 +129,13 @@ enum MatmulKernels: KernelFamily {
             let multiply = try request.engine.matmul(
                 shape, a: a.floats, b: b.floats + first * whole.k, bias: bias.map { $0.floats + first }, result: result.floats + first,
                 packsWeights: false, sharesWeights: false)
-            return (elements: first * whole.k..<(first + shape.n) * whole.k, multiply: multiply)
+            return (first: first, elements: first * whole.k..<(first + shape.n) * whole.k, multiply: multiply)
         }
         return holding([a, b, result] + (bias.map { [$0] } ?? [])) {
+            let place = (result.owner as? OutputSlot)?.renewed() ?? result.pointer
             for piece in pieces {
                 try b.fill(piece.elements)
-                try piece.multiply()
+                try piece.multiply(result: place + piece.first * MemoryLayout<Float>.size)
                 b.release(piece.elements)
             }
             finish()

@@ -3,7 +3,7 @@ import COneDNN
 import ModelIR
 
 /// Recurrent layers: one matmul for the inputs of as many time steps as the cache holds, then a loop over these steps in which each thread has
-/// its blocks of 16 units from the recurrent product to the new state, and their weights in its own cache.
+/// its share of blocks of 16 units and rows from the recurrent product to the new state, and their weights in its own cache.
 enum RecurrenceKernels: KernelFamily {
     /// Sizes of one layer; units are padded to blocks of 16.
     private struct Sizes {
@@ -61,12 +61,7 @@ enum RecurrenceKernels: KernelFamily {
         let rows = sizes.isInOrder ? x.floats : states + 4 * stateCount
         let mask = recurrence.maskIndex.map { request.inputs[$0] }
         let initial = recurrence.firstStateIndex.map { Array(request.inputs[$0...]) } ?? []
-        let multiply =
-            try sizes.time == 0
-            ? nil
-            : request.engine.matmul(
-                MatmulShape(m: sizes.batch * sizes.chunk, k: sizes.features, n: sizes.width), a: rows, b: kernel.floats,
-                bias: inputBias?.floats, result: inputs, packsWeights: true)
+        let multiply = try sizes.time == 0 ? nil : inputProduct(request, sizes, rows: rows, kernel, inputBias, result: inputs)
         var task = ck_recurrence()
         task.cell = code(recurrence.cell)
         (task.activation, task.recurrent_activation) = (activation, gate)
@@ -83,7 +78,7 @@ enum RecurrenceKernels: KernelFamily {
         task.output = sequence.floats
         // A step's work must outweigh a barrier.
         let work = sizes.batch * sizes.units * sizes.units * sizes.gates
-        let team = ThreadTeam(count: work >= 1 << 16 ? min(request.team.count, sizes.blocks) : 1)
+        let team = ThreadTeam(count: work >= 1 << 16 ? min(request.team.count, sizes.blocks * sizes.batch) : 1)
 
         let run = ck_math_table().pointee.recurrence
         let held = (recurrent, recurrentBias, inputBias, x, mask, initial, request.outputs, request.scratch)
@@ -110,6 +105,21 @@ enum RecurrenceKernels: KernelFamily {
             copyRows(last, sizes.pitch, to: held.6[1].floats, sizes.units, sizes)
             if recurrence.cell == .lstm { copyRows(states + 2 * stateCount, sizes.pitch, to: held.6[2].floats, sizes.units, sizes) }
         }
+    }
+
+    /// The product of a chunk's inputs.
+    private static func inputProduct(
+        _ request: KernelRequest, _ sizes: Sizes, rows: UnsafeMutablePointer<Float>, _ kernel: BufferView, _ bias: BufferView?,
+        result: UnsafeMutablePointer<Float>
+    ) throws -> Kernel {
+        let shape = MatmulShape(m: sizes.batch * sizes.chunk, k: sizes.features, n: sizes.width)
+        if let product = request.engine.panelProduct(
+            shape, a: rows, b: kernel.floats, bias: bias?.floats, result: result, team: request.team)
+        {
+            return { product() }
+        }
+        let multiply = try request.engine.matmul(shape, a: rows, b: kernel.floats, bias: bias?.floats, result: result, packsWeights: true)
+        return { try multiply() }
     }
 
     private static func code(_ cell: Recurrence.Cell) -> Int32 {

@@ -13,7 +13,6 @@ import Testing
         let toKeras3: Set<OutputKind> = [.keras, .kerasWeights, .kerasShards]
         return [
             "keras2_lstm_hard_sigmoid": (toKeras3, "also acts on the cell state"),
-            "keras2_initial_state_mask": (toKeras3, "take no notice of a mask"),
             "keras3_initial_state_mask": ([.hdf5], "take no notice of a mask"),
             "keras2_merge_add_one_mask": (toKeras3, masks),
             "keras2_merge_add_two_masks": (toKeras3, masks),

@@ -100,9 +100,12 @@ struct KerasExpansionDraft {
     // MARK: Operations
 
     /// A node before the last one; gives its output.
-    mutating func operation(_ className: String, _ config: JSONObject, _ inputs: [KerasTensorReference]) throws -> KerasTensorReference {
+    /// - Parameter constants: arguments after the inputs.
+    mutating func operation(
+        _ className: String, _ config: JSONObject, _ inputs: [KerasTensorReference], constants: [JSONValue] = []
+    ) throws -> KerasTensorReference {
         let name = freeName(className.lowercased())
-        made.append(try node(className, name, config, inputs))
+        made.append(try node(className, name, config, inputs, constants))
         return KerasTensorReference(layer: name, node: 0, tensor: 0)
     }
 
@@ -112,13 +115,16 @@ struct KerasExpansionDraft {
     }
 
     /// A node in the words of Keras 3, which are understood whatever the model's generation.
-    private func node(_ className: String, _ name: String, _ members: JSONObject, _ inputs: [KerasTensorReference]) throws -> KerasInstance
-    {
+    private func node(
+        _ className: String, _ name: String, _ members: JSONObject, _ inputs: [KerasTensorReference], _ constants: [JSONValue] = []
+    ) throws -> KerasInstance {
         var config: JSONObject = ["name": .string(name)]
         for member in members.members { config[member.key] = member.value }
         let spec = KerasLayerSpec(
             className: className, name: name, module: "keras.src.ops.numpy", registeredName: nil, config: config,
-            calls: [KerasCall(arguments: inputs.map { .tensor($0) }, keywords: [], isKeras3: true)], container: nil)
+            calls: [
+                KerasCall(arguments: inputs.map { .tensor($0) } + constants.map { .constant($0) }, keywords: [], isKeras3: true)
+            ], container: nil)
         return KerasInstance(
             spec: spec, layer: try KerasOperation(KerasLayerConfig(spec: spec, version: version)), obstacle: nil, path: path(name),
             children: [])

@@ -24,7 +24,8 @@ extension KerasModel {
         let lifted = try plain.lifted()
         let graph = try lifted.graph.removingDeadNodes()
         var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes)
-        let document = try writer.document(plain.container, plain.instances, inputs: inputSpecs())
+        let (masked, layers) = try KerasMaskArguments(version: version, target: generation).written(plain.container, plain.instances)
+        let document = try writer.document(masked, layers, inputs: inputSpecs())
         var rewrites = KerasRewrites(from: version.generation, to: generation)
         rewrites.add(plain.instances, shapes: [:])
         var obstacles = writer.translator.obstacles + rewrites.obstacles

@@ -112,7 +112,7 @@ struct KerasTranslator {
         if layer is RecurrentLayer {
             if target == 2 && result["zero_output_for_mask"]?.bool == false { result["zero_output_for_mask"] = nil }
         }
-        if let layer = layer as? ActivationLayer, case .leakyReLU(let slope) = layer.activation {
+        if spec.className == "LeakyReLU", let layer = layer as? ActivationLayer, case .leakyReLU(let slope) = layer.activation {
             result[target == 3 ? "negative_slope" : "alpha"] = .double(slope)
         }
     }

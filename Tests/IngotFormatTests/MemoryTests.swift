@@ -12,8 +12,9 @@ private struct Generated: TensorStorage {
     var region: ByteRegion? { nil }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) {
-        var generator = SeededGenerator(seed: UInt64(offset))
+        // The same bytes whatever pieces they are read in, of whole elements.
         for i in stride(from: 0, to: buffer.count - 3, by: 4) {
+            var generator = SeededGenerator(seed: UInt64(offset + i))
             let bits = 0x3C00_0000 | UInt32(truncatingIfNeeded: generator.next()) & 0x81FF_FFFF
             buffer.storeBytes(of: bits, toByteOffset: i, as: UInt32.self)
         }

@@ -239,6 +239,13 @@ def add(keras, generation, table):
                    L.Conv2DTranspose(4, (3, 2), strides=2, use_bias=False, name="strides")(x)]
         return keras.Model(x, outputs), [floats(rng, 2, 4, 5, 3)]
 
+    @case("conv2d_transpose_output_padding")
+    def _(rng):
+        x = keras.Input((4, 5, 3), name="values")
+        y = L.Conv2DTranspose(2, (3, 4), strides=(2, 3), output_padding=(1, 2), name="padded")(x)
+        z = L.Conv2DTranspose(2, 3, strides=2, padding="same", output_padding=0, name="less")(x)
+        return keras.Model(x, [y, z]), [floats(rng, 2, 4, 5, 3)]
+
     @case("pooling_2d")
     def _(rng):
         x = keras.Input((8, 7, 3), name="values")
@@ -335,6 +342,36 @@ def add(keras, generation, table):
                    L.EinsumDense("abc,bcd->abd", output_shape=(TIME, 2), bias_axes="bd", name="batched")(x)]
         return keras.Model([x, y], outputs), [floats(rng, 3, TIME, 6), floats(rng, 3, 4, 5, 6)]
 
+    @case("initial_state_mask")
+    def _(rng):
+        x, e = masked_words()
+        h = keras.Input((UNITS,), name="hidden")
+        y = L.GRU(UNITS, return_sequences=True, name="given")(e, initial_state=h)
+        z = L.Bidirectional(L.GRU(UNITS), name="both")(e, initial_state=[h, h])
+        return keras.Model([x, h], [y, z, L.LSTM(2, name="after")(y)]), [ids(rng, masked=True, full=False), floats(rng, 3, UNITS)]
+
+    @case("time_distributed_hard_sigmoid")
+    def _(rng):
+        x = keras.Input((TIME, FEATURES), name="values")
+        model = sequential((FEATURES,), L.Dense(4, activation="hard_sigmoid", name="gate"), L.Activation("hard_sigmoid", name="again"), L.Dense(2, name="last"))
+        outputs = [L.TimeDistributed(model, name="model")(x), L.TimeDistributed(L.Activation("hard_sigmoid", name="inner"), name="alone")(x)]
+        return keras.Model(x, outputs), [floats(rng, 3, TIME, FEATURES, scale=3)]
+
+    if generation == 2:
+        @case("rnn_stack_of_one")
+        def _(rng):
+            x = keras.Input((TIME, FEATURES), name="values")
+            y = L.RNN(L.StackedRNNCells([L.GRUCell(4)]), return_sequences=True, name="gru")(x)
+            return keras.Model(x, L.Bidirectional(L.RNN([L.LSTMCell(3)]), name="lstm")(y)), [floats(rng, 3, TIME, FEATURES)]
+
+    @case("zero_output_for_mask")
+    def _(rng):
+        x, e = masked_words()
+        outputs = [L.GRU(3, return_sequences=True, zero_output_for_mask=True, name="gru")(e),
+                   L.SimpleRNN(2, return_sequences=True, zero_output_for_mask=True, name="simple")(e),
+                   L.RNN(L.GRUCell(4), return_sequences=True, zero_output_for_mask=True, name="cells")(e)]
+        return keras.Model(x, outputs), [ids(rng, masked=True)]
+
     @case("category_encoding")
     def _(rng):
         x = keras.Input((5,), name="ids", dtype="int32")
@@ -344,6 +381,17 @@ def add(keras, generation, table):
         return keras.Model([x, y], outputs), [rng.integers(0, 7, (3, 5)).astype("int32"), rng.integers(0, 7, (3, 1)).astype("int32")]
 
     if generation == 3:
+        @case("category_encoding_rows")
+        def _(rng):
+            x = keras.Input((5,), name="ids", dtype="int32")
+            return keras.Model(x, L.CategoryEncoding(7, output_mode="one_hot", name="rows")(x)), [rng.integers(0, 7, (3, 5)).astype("int32")]
+
+        @case("ops_any")
+        def _(rng):
+            x = keras.Input((4, 3), name="values")
+            kept = keras.ops.cast(keras.ops.any(x > 1.2, axis=1, keepdims=True), "float32")
+            return keras.Model(x, [x * kept, keras.ops.cast(keras.ops.any(x > 1.0, axis=2), "float32")]), [floats(rng, 5, 4, 3)]
+
         @case("rms_normalization")
         def _(rng):
             x = keras.Input((TIME, 6), name="values")

@@ -80,7 +80,7 @@ struct KerasShards {
     }
 
     /// Groups by path without the leading slash, with their files in order.
-    private static func map(_ bytes: [UInt8]) throws(FormatError) -> [(group: String, files: [String])] {
+    static func map(_ bytes: [UInt8]) throws(FormatError) -> [(group: String, files: [String])] {
         let document: JSONValue
         do {
             document = try JSONValue.parse(bytes)

@@ -52,7 +52,19 @@ public struct ModelFile: Sendable {
                 checkpoint.documents.append(Checkpoint.Document(name: "config.json", bytes: try ByteRegion(path: beside).bytes()))
                 notes.append("configuration: \(beside)")
             }
-            var model = try lift(checkpoint)
+            // A part of a model could be taken for a whole one.
+            let shard = parts.count == 1 && parts[0].path == file ? KerasShard(file) : nil
+            if let shard { notes.append(shard.note) }
+            if let shard, shard.isPart {
+                return ModelFile(path: file, parts: parts, checkpoint: checkpoint, model: nil, notes: notes)
+            }
+            var model: (any Model)?
+            do {
+                model = try lift(checkpoint)
+            } catch var error as FormatError where error.code == "missing-weight" {
+                if let shard { error.found = "\(error.found ?? "nothing"); \(shard.note)" }
+                throw error
+            }
             var obstacle: UnsupportedError?
             if model == nil {
                 do {
@@ -146,12 +158,14 @@ public struct ModelFile: Sendable {
     /// The model, or the reason why there is none.
     public func requireModel() throws -> any Model {
         if let model { return model }
+        if let shard = KerasShard(path), shard.isPart { throw UnsupportedError("\(path): a part of a model: \(shard.note)") }
         let hint = missingConfigurationHint.map { "; \($0)" } ?? ""
         throw UnsupportedError("\(path): no architecture recognises this \(format.name) file\(hint)")
     }
 
     /// For weights that some architecture would recognise if their configuration were there.
     var missingConfigurationHint: String? {
+        if let shard = KerasShard(path), shard.isPart { return nil }
         guard checkpoint.document("config.json") == nil,
             checkpoint.attributes.strings("layer_names") != nil || checkpoint.group("layers") != nil
         else { return nil }

@@ -195,13 +195,11 @@ extension Verification {
         }
         let second = try Executor.run(
             graphs.1, parameters: parameterTensors(b), inputs: others, options: execution, capturing: .layerOutputs)
-        // Layers that only one side has leave no pairs.
-        let pairs = first.captured.count == second.captured.count ? Array(zip(first.captured, second.captured)) : []
+        let pairs = Self.pairs(first.captured, second.captured)
         let isRewritten = !rewritten.isEmpty
         var effects: [Double]?
-        for (position, (x, y, isOutput)) in (pairs.map({ ($0, $1, false) }) + zip(first.outputs, second.outputs).map({ ($0, $1, true) }))
-            .enumerated()
-        {
+        let outputs = zip(first.outputs, second.outputs).enumerated().map { (first.captured.count + $0, $1.0, $1.1, true) }
+        for (position, x, y, isOutput) in pairs.map({ ($0, $1, $2, false) }) + outputs {
             var comparison = try compare(y.tensor, x.tensor, tolerance: options.tolerance)
             if isRewritten && options.maxDrift == nil && !comparison.passes && comparison.maximumRatio.isFinite {
                 // What remains of a rewrite is the rounding of the parameters; only more than the model makes of that is a difference.
@@ -210,8 +208,7 @@ extension Verification {
                     ?? Self.effectOfRounding(
                         of: rewritten, in: graphs.0, parameters: parameters, inputs: inputs, options: execution, first: first)
                 effects = known
-                let index = pairs.isEmpty ? position + first.captured.count : position
-                let allowed = min(2 * known[index], Self.largestRoundingEffect * comparison.statisticsB.rms)
+                let allowed = min(2 * known[position], Self.largestRoundingEffect * comparison.statisticsB.rms)
                 var tolerance = options.tolerance
                 tolerance.absolute += allowed
                 comparison = try compare(y.tensor, x.tensor, tolerance: tolerance)
@@ -234,6 +231,15 @@ extension Verification {
             try addDrift(
                 from: Executor.run(graphs.0, parameters: parameterTensors(a), inputs: inputs, options: execution), to: second,
                 bound: options.maxDrift)
+        }
+    }
+
+    /// Layers of both sides, with their position in the first: one after the other, or by name where one side has some that the other hasn't.
+    private static func pairs(_ first: [NamedTensor], _ second: [NamedTensor]) -> [(Int, NamedTensor, NamedTensor)] {
+        if first.count == second.count { return first.indices.map { ($0, first[$0], second[$0]) } }
+        let byName = Dictionary(second.map { ($0.name, $0) }, uniquingKeysWith: { earlier, _ in earlier })
+        return first.enumerated().compactMap { position, layer in
+            byName[layer.name].flatMap { $0.tensor.shape == layer.tensor.shape ? (position, layer, $0) : nil }
         }
     }
 

@@ -25,6 +25,10 @@ public final class Executor {
     ///   where nothing is lost.
     /// - Throws: `InputError` for inputs that don't fit and for indices out of range.
     public func run(inputs: [String: Tensor], capturing capture: Capture = .nothing) throws -> ExecutionResult {
+        try run(inputs, capture, isLast: false)
+    }
+
+    private func run(_ inputs: [String: Tensor], _ capture: Capture, isLast: Bool) throws -> ExecutionResult {
         try plan.check(inputs)
         let wanted: [NamedValue] =
             switch capture {
@@ -34,7 +38,7 @@ public final class Executor {
             }
         let indices = Set(wanted.map(\.value.index))
         for index in indices where index < 0 || index >= plan.graph.types.count { throw GraphError("the graph has no value %\(index)") }
-        let (outputs, captured) = try program?.run(inputs, wanted: indices) ?? runReference(inputs, wanted: indices)
+        let (outputs, captured) = try program?.run(inputs, wanted: indices, isLast: isLast) ?? runReference(inputs, wanted: indices)
         return ExecutionResult(
             outputs: zip(plan.graph.outputs, outputs).map { NamedTensor($0.name, $1) },
             captured: wanted.compactMap { value in captured[value.value.index].map { NamedTensor(value.name, $0) } })
@@ -60,6 +64,6 @@ public final class Executor {
         capturing capture: Capture = .nothing
     ) throws -> ExecutionResult {
         let plan = try Planner.plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)
-        return try Executor(plan: plan, parameters: parameters).run(inputs: inputs, capturing: capture)
+        return try Executor(plan: plan, parameters: parameters).run(inputs, capture, isLast: true)
     }
 }

@@ -9,6 +9,8 @@ struct KerasMutation: Hashable, CustomStringConvertible {
     enum Kind: Hashable {
         /// A value under this key of every layer of the class, taken for another; `label` says which.
         case value(key: String, label: String)
+        /// An argument of every operation of this name, taken for another.
+        case argument(key: String, label: String)
         /// Two variables of one shape exchanged.
         case swapped(String, String)
         case transposed(String)
@@ -23,6 +25,7 @@ struct KerasMutation: Hashable, CustomStringConvertible {
     var description: String {
         switch kind {
         case .value(let key, let label): "\(className).\(key) \(label)"
+        case .argument(let key, let label): "\(className)(\(key)) \(label)"
         case .swapped(let a, let b): "\(className): \(a) <-> \(b)"
         case .transposed(let role): "\(className): \(role) transposed"
         case .gates(let a, let b): "\(className): gates \(a) <-> \(b)"
@@ -48,11 +51,25 @@ struct KerasMutation: Hashable, CustomStringConvertible {
                 }
             }
         }
+        _ = KerasOperationArguments.mapped(document) { name, arguments in
+            for member in arguments.members {
+                guard let other = KerasOperationArguments.alternative(member.value) else { continue }
+                result.insert(KerasMutation(className: name, kind: .argument(key: member.key, label: other.label)))
+            }
+        }
         return result
     }
 
-    /// The document with this mutation, for `.value`.
+    /// The document with this mutation, for `.value` and `.argument`.
     func applied(to document: JSONValue) -> JSONValue {
+        if case .argument(let key, let label) = kind {
+            return KerasOperationArguments.mapped(document) { name, arguments in
+                guard name == className, let value = arguments[key], let other = KerasOperationArguments.alternative(value),
+                    other.label == label
+                else { return }
+                arguments[key] = other.value
+            }
+        }
         guard case .value(let key, let label) = kind else { return document }
         return Self.rewritten(document) { name, config in
             guard name == className, let value = config[key] else { return }
@@ -155,12 +172,12 @@ struct KerasMutation: Hashable, CustomStringConvertible {
         return name
     }
 
-    /// The model's parameters with this mutation in every layer of the class, for all kinds but `.value`.
+    /// The model's parameters with this mutation in every layer of the class, for all kinds but `.value` and `.argument`.
     func parameters(of model: KerasModel) throws -> [String: Tensor] {
         var result = Dictionary(model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         for instance in model.instances.flatMap(\.flattened) where instance.children.isEmpty && Self.className(of: instance) == className {
             switch kind {
-            case .value: break
+            case .value, .argument: break
             case .zeroed(let role):
                 if let tensor = result[instance.path + role] {
                     result[instance.path + role] = Tensor(

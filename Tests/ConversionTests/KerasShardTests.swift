@@ -31,6 +31,25 @@ import Testing
         #expect(files.contains { ($0.array?.count ?? 0) > 1 })
     }
 
+    /// One shard is no model, whatever its layers could be taken for.
+    @Test func aShardByItselfIsSaidToBeOne() throws {
+        let folder = Fixtures.path("legacy")
+        for name in ["legacy_sharded_00000.weights.h5", "legacy_sharded_00003.weights.h5"] {
+            let file = try ModelFile.open("\(folder)/\(name)")
+            let words = "one of 5 shards; their index, legacy_sharded.weights.json, opens them all"
+            #expect(file.notes.contains(words))
+            let error = #expect(throws: UnsupportedError.self) { try file.requireModel() }
+            #expect(error?.description.contains(words) == true)
+        }
+        let scratch = try TemporaryDirectory()
+        let alone = try scratch.write(Fixtures.bytes("legacy/legacy_sharded_00001.weights.h5"), to: "x_00001.weights.h5")
+        let error = #expect(throws: FormatError.self) {
+            try ModelFile.open(alone, configuration: "\(folder)/legacy_sharded.json")
+        }
+        #expect(error?.code == "missing-weight")
+        #expect(error?.description.contains("one of several shards, whose index, x.weights.json, is not beside the file") == true)
+    }
+
     @Test func aTensorLargerThanAShardIsRefused() throws {
         let scratch = try TemporaryDirectory()
         let error = #expect(throws: UnsupportedError.self) {

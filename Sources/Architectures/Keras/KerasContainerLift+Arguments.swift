@@ -58,6 +58,10 @@ extension KerasContainerLift {
             result.initialState = result.inputs.dropFirst().map(\.value)
             result.inputs = [result.inputs[0]]
         }
+        // Keras 3 looks for a mask by itself only where one argument has tensors.
+        result.computesWithoutMask =
+            instance.layer is any StatefulKerasLayer && call.isKeras3 && !result.initialState.isEmpty
+            && !call.keywords.contains { $0.name == "mask" && !$0.value.flattened.isEmpty }
         return result
     }
 

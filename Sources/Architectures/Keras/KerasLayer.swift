@@ -83,6 +83,8 @@ struct KerasLayerCall: Sendable {
     var inputs: [KerasTensor]
     /// `initial_state`, whether passed by keyword or as further inputs.
     var initialState: [ValueID] = []
+    /// The mask travels on with the output, but the layer computes without it: Keras 3 gives recurrent layers none beside initial states.
+    var computesWithoutMask = false
     /// Positional arguments as they are, constants included.
     var operands: [KerasOperand] = []
     /// Other keyword arguments, by name; layers name those that they understand.

@@ -7,8 +7,8 @@ import ModelIR
 public struct KerasModel: Model {
     let source: KerasSource
     let checkpoint: Checkpoint
-    let container: KerasContainer
-    let instances: [KerasInstance]
+    var container: KerasContainer
+    var instances: [KerasInstance]
     public internal(set) var parameters: [Parameter]
     public let report: LiftReport
 

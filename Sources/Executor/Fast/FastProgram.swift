@@ -68,7 +68,7 @@ final class FastProgram {
                     let (counts, isGlobal) = (try view(tokens.counts), try view(tokens.isGlobal))
                     return { LongformerRun.largestGlobalCount(counts, isGlobal) > tokens.few }
                 }
-                let kernel = isView ? {} : try PassingParameter.filling(filled, makeKernel(request))
+                let kernel = isView ? {} : try PassingParameter.filling(filled, Self.releasing(request, makeKernel(request)))
                 steps.append(Step(kernel: kernel, outputs: node.outputs, condition: condition))
                 for (output, view) in zip(node.outputs, request.outputs) { views[output] = view }
             }
@@ -78,11 +78,23 @@ final class FastProgram {
         for value in graph.inputs + graph.outputs + named.map(\.value.index) { views[value] = try view(value) }
     }
 
-    /// Parameters that only matmuls want, whose kernels read them in the pass, not before. Plans that run again keep them packed.
+    /// A look-up in a single pass that gives the mapped table back: the system reads many pages around each row.
+    private static func releasing(_ request: KernelRequest, _ kernel: @escaping Kernel) -> Kernel {
+        guard case .gather = request.node.op, !request.options.isRepeated, request.inputs[0].isConstant else { return kernel }
+        let table = request.inputs[0]
+        return {
+            try kernel()
+            table.releaseMapping()
+        }
+    }
+
+    /// Parameters that only matmuls and look-ups want, whose kernels read them in the pass, not before. Plans that run again keep them packed.
     private static func passing(_ graph: ConcreteGraph, _ plan: Plan) -> Set<Int> {
         guard !plan.options.isRepeated, plan.options.precision == .f32 else { return [] }
         var result = Set(graph.parameters.map(\.value))
-        for node in graph.nodes where node.op != .matmul { result.subtract(node.inputs) }
+        for node in graph.nodes where node.op != .matmul {
+            if case .gather = node.op { result.subtract(node.inputs.dropFirst()) } else { result.subtract(node.inputs) }
+        }
         return result.subtracting(graph.outputs + plan.graph.layerOutputs.map(\.value.index))
     }
 
@@ -107,7 +119,10 @@ final class FastProgram {
     }
 
     /// One forward pass; `wanted` values are copied out as they come to be, the model's outputs at the end, once: logits are large.
-    func run(_ inputs: [String: Tensor], wanted: Set<Int>) throws -> (outputs: [Tensor], captured: [Int: Tensor]) {
+    /// - Parameter isLast: no other run follows, so that an output which fills most of the arena needn't be copied out of it.
+    func run(
+        _ inputs: [String: Tensor], wanted: Set<Int>, isLast: Bool = false
+    ) throws -> (outputs: [Tensor], captured: [Int: Tensor]) {
         // Per calling thread, and another thread may be calling now.
         team.adopt()
         var captured: [Int: Tensor] = [:]
@@ -129,7 +144,12 @@ final class FastProgram {
             }
             captured[value] = view.current.capturedTensor()
         }
-        let tensors = results.compactMap { views[$0].map { outputs.tensor($0, team) } }
+        let tensors = results.compactMap { value in
+            views[value].map { view in
+                let isKept = isLast && view.owner === arena && 2 * view.byteCount > arena.byteCount
+                return isKept ? OutputPool.kept(view) : outputs.tensor(view, team)
+            }
+        }
         for (value, tensor) in zip(results, tensors) where wanted.contains(value) && captured[value] == nil { captured[value] = tensor }
         return (tensors, captured)
     }

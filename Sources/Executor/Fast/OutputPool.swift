@@ -26,6 +26,27 @@ final class OutputPool: Sendable {
         var region: ByteRegion? { nil }
     }
 
+    /// Memory that nobody writes any more.
+    private final class Kept: TensorStorage, @unchecked Sendable {
+        private let view: BufferView
+
+        init(_ view: BufferView) { self.view = view }
+
+        var byteCount: Int { view.byteCount }
+        var region: ByteRegion? { nil }
+
+        func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+            guard let target = buffer.baseAddress else { return }
+            target.copyMemory(from: view.pointer + offset, byteCount: buffer.count)
+        }
+    }
+
+    /// An output of floats where it lies, which it keeps alive; for memory that isn't written again.
+    static func kept(_ view: BufferView) -> Tensor {
+        guard view.kind == .float, view.byteCount >= smallest else { return view.outputTensor() }
+        return Tensor(dtype: .f32, shape: view.shape, storage: Kept(view))
+    }
+
     /// Blocks kept at most.
     private static let capacity = 8
     /// Outputs below this are plain arrays.

@@ -56,6 +56,8 @@ struct RescalingLayer: KerasLayer {
     let config: KerasLayerConfig
     let scale: ConstantArray
     let offset: ConstantArray
+    /// nil: as the generation does.
+    var keepsMask: Bool?
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config
@@ -69,7 +71,7 @@ struct RescalingLayer: KerasLayer {
         let input = try call.input(of: config)
         let scaled = try builder.graph.binary(.multiply, builder.float(input), builder.constant(scale, dtype: builder.dtype))
         let y = try builder.graph.binary(.add, scaled, builder.constant(offset, dtype: builder.dtype))
-        return [KerasTensor(y, mask: config.generation == 3 ? input.mask : nil)]
+        return [KerasTensor(y, mask: keepsMask ?? (config.generation == 3) ? input.mask : nil)]
     }
 }
 

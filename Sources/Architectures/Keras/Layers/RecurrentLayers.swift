@@ -56,7 +56,7 @@ struct RecurrentLayer: StatefulKerasLayer {
                 "bad-config", expected: "\(stateCount) initial states for layer '\(config.name)'", found: "\(call.initialState.count)")
         }
         var sequence = try builder.float(input)
-        var mask = input.mask
+        var mask = call.computesWithoutMask ? nil : input.mask
         if isTimeMajor {
             sequence = try builder.graph.append(.transpose([1, 0, 2]), [sequence])
             mask = try mask.map { try builder.graph.append(.transpose([1, 0]), [$0]) }
@@ -167,7 +167,9 @@ struct RecurrentCell: Sendable {
             let repeated = used[cell.name, default: 0]
             used[cell.name] = repeated + 1
             return try RecurrentCell(
-                KerasLayerConfig(spec: cell, version: layer.version), part: "cells/\(position)/",
+                KerasLayerConfig(spec: cell, version: layer.version),
+                // A stack of one is that cell.
+                part: documents.count == 1 ? "" : "cells/\(position)/",
                 store: "cell/cells/\(kind)" + (count == 0 ? "" : "_\(count)"),
                 keras2: "\(spec.name)/\(cell.name)" + (repeated == 0 ? "/" : "_\(repeated)/"))
         }

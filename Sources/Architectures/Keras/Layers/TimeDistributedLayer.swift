@@ -4,7 +4,7 @@ import ModelIR
 /// A layer, or a model, applied to every step: [batch, time, ..] is run as [batch * time, ..].
 struct TimeDistributedLayer: KerasLayer {
     let config: KerasLayerConfig
-    let child: any KerasLayer
+    var child: any KerasLayer
     let childConfig: KerasLayerConfig
 
     init(_ config: KerasLayerConfig) throws {
@@ -78,8 +78,8 @@ struct TimeDistributedLayer: KerasLayer {
 /// A model in the place of a layer, inside a wrapper.
 struct ModelLayer: KerasLayer {
     let config: KerasLayerConfig
-    let container: KerasContainer
-    let instances: [KerasInstance]
+    var container: KerasContainer
+    var instances: [KerasInstance]
 
     init(_ config: KerasLayerConfig) throws {
         self.config = config

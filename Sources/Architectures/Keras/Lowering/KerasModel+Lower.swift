@@ -18,13 +18,15 @@ extension KerasModel {
         // A model that can't be run can't be rewritten either: its layers are not understood.
         var plain = self
         let sums = plain.sumPairsOfBiases()
+        let generation = target == .keras2 ? 2 : 3
+        var expansion = KerasExpansion(version: version, target: generation, inputShapes: try plain.lifted().inputShapes)
+        (plain.container, plain.instances) = try expansion.expanded(container, instances)
         let lifted = try plain.lifted()
         let graph = try lifted.graph.removingDeadNodes()
-        let generation = target == .keras2 ? 2 : 3
         var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes)
-        let document = try writer.document(container, instances, inputs: inputSpecs())
+        let document = try writer.document(plain.container, plain.instances, inputs: inputSpecs())
         var rewrites = KerasRewrites(from: version.generation, to: generation)
-        rewrites.add(instances, shapes: [:])
+        rewrites.add(plain.instances, shapes: [:])
         var obstacles = writer.translator.obstacles + rewrites.obstacles
         if generation == 2 {
             for parameter in parameters where parameter.tensor.dtype == .bf16 {
@@ -66,7 +68,7 @@ extension KerasModel {
         if let difference {
             throw UnsupportedError("Keras \(generation) would compute something else", items: ["\(difference)"] + reasons(generation))
         }
-        var notes = writer.translator.notes
+        var notes = expansion.notes + writer.translator.notes
         if !report.optimizer.isEmpty {
             notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
         }
@@ -89,8 +91,20 @@ extension KerasModel {
         if classes.contains("MultiHeadAttention") {
             reasons.append("MultiHeadAttention of Keras 3 takes the masks off its arguments, so that a second one finds none")
         }
+        if calls(container.layers).contains(where: { $0.keywords.contains { $0.name == "initial_state" } || $0.inputs.count > 1 }),
+            !classes.isDisjoint(with: RecurrentLayer.classes.union(["Bidirectional"]))
+        {
+            reasons.append("recurrent layers of Keras 3 that are given states take no notice of a mask that isn't an argument of the call")
+        }
         if classes.contains("TimeDistributed") { reasons.append("TimeDistributed of Keras 3 gives its layer no mask of its own") }
         return reasons
+    }
+
+    private func calls(_ layers: [KerasLayerSpec]) -> [KerasCall] {
+        layers.flatMap { layer in
+            RecurrentLayer.classes.contains(layer.className) || layer.className == "Bidirectional"
+                ? layer.calls : calls(layer.container?.layers ?? [])
+        }
     }
 
     public func lowered(toConventionOf other: any Model) throws -> Lowered? {

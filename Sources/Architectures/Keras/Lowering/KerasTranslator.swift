@@ -182,6 +182,10 @@ struct KerasTranslator {
     /// A wrapped layer.
     private mutating func wrapped(_ value: JSONValue, key: String, of spec: KerasLayerSpec) -> JSONValue {
         guard !value.isNull, var inner = try? KerasLayerSpec(parsing: value, depth: 0) else { return value }
+        // Keras 3 mixes up the states of a stack of one cell; the cell by itself is the same.
+        if target == 3, key == "cell", inner.className == "StackedRNNCells", let cells = inner.config["cells"]?.array, cells.count == 1 {
+            return wrapped(cells[0], key: key, of: spec)
+        }
         // Keras 3 keeps the prefixes in the children's names; Keras 2 adds them itself.
         if target == 2 && spec.className == "Bidirectional" {
             for prefix in ["forward_", "backward_"] where inner.name.hasPrefix(prefix) && source == 3 {
@@ -192,7 +196,9 @@ struct KerasTranslator {
         if let model = layer as? ModelLayer {
             var writer = KerasConfigWriter(version: version, target: target)
             do {
-                let document = try writer.document(model.container, model.instances, inputs: nil)
+                var expansion = KerasExpansion(version: version, target: target, inputShapes: [:])
+                let (container, instances) = try expansion.expanded(model.container, model.instances)
+                let document = try writer.document(container, instances, inputs: nil)
                 notes += writer.translator.notes
                 obstacles += writer.translator.obstacles
                 return document

@@ -125,7 +125,7 @@ def work(framework, jobs):
     def missing(job):
         """Why the framework has no such model, or None."""
         if five:
-            return None
+            return None if hasattr(transformers, job["class"]) else f"no {job['class']}"
         cls = getattr(transformers, "TF" + job["class"], None)
         if cls is None or type(cls).__name__ == "DummyObject":
             return f"no TF{job['class']}"

@@ -21,6 +21,20 @@ import Testing
         #expect(try written(checkpoint, level: level, threadCount: 0) == reference)
     }
 
+    /// Bytes that are all equally frequent but come again are still searched for matches; bytes that don't are stored as they are.
+    @Test func bytesThatRepeatAreCompressed() throws {
+        let size = 1 << 20
+        func fileSize(_ bytes: [UInt8]) throws -> Int {
+            try written(Checkpoint(format: "test", tensors: [.init(name: "a", tensor: Tensor(dtype: .u8, shape: [size], bytes: bytes))]))
+                .count
+        }
+        let period = randomBytes(1_000, seed: 5)
+        #expect(try fileSize((0..<size).map { UInt8($0 % 256) }) < size / 50)
+        #expect(try fileSize((0..<size).map { period[$0 % period.count] }) < size / 50)
+        let noise = try fileSize(randomBytes(size, seed: 6))
+        #expect(noise > size && noise < size + 2_000)
+    }
+
     /// The record's fingerprint is asked for when all tensors have been hashed, each of them once.
     @Test(arguments: [1, 2, 3]) func digestsAreComputedOnceAndKept(threadCount: Int) throws {
         let reads = Mutex(0)

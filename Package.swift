@@ -19,12 +19,13 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .target(name: "CCodec"),
         .target(name: "CKernels"),
         .target(name: "CProcess"),
 
         // Bytes, text and numbers.
         .target(name: "ByteIO", dependencies: ["CProcess"]),
-        .target(name: "Digests", dependencies: ["ByteIO", "CXXHash", "COpenSSL"]),
+        .target(name: "Digests", dependencies: ["ByteIO", "CCodec", "CXXHash", "COpenSSL"]),
         .target(name: "JSON", dependencies: ["ByteIO"]),
 
         // The graph, and what a file holds.
@@ -41,7 +42,7 @@ let package = Package(
             exclude: ["SPEC.md"]),
         .target(
             name: "IngotFormat",
-            dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "CZstd", "CKernels"], path: "Formats/Ingot",
+            dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "CZstd", "CCodec"], path: "Formats/Ingot",
             exclude: ["SPEC.md"]),
 
         .target(
@@ -93,7 +94,7 @@ let package = Package(
             name: "KerasFormatTests", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "KerasFormat", "TestSupport"]),
         .testTarget(
             name: "IngotFormatTests",
-            dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CKernels"]),
+            dependencies: ["ByteIO", "Digests", "ModelIR", "FormatKit", "IngotFormat", "TestSupport", "CZstd", "CCodec"]),
         .testTarget(
             name: "SafetensorsFormatTests",
             dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit", "SafetensorsFormat", "TestSupport"]),

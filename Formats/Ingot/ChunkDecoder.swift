@@ -1,5 +1,5 @@
 import ByteIO
-import CKernels
+import CCodec
 import Digests
 import Glibc
 
@@ -30,20 +30,30 @@ final class ChunkDecoder {
         let count = Int(lengths.reduce(0) { $0 + UInt64($1) })
         // Where nothing is to be undone the target takes the stored bytes at once.
         let isStoredWhole = blob.planeCount == 1 && count == target.count
-        let bytes = isStoredWhole ? target : UnsafeMutableRawBufferPointer(rebasing: stored[0..<count])
-        try input.read(into: bytes, at: Int(offset))
-        let checksum = xxh3(UnsafeRawBufferPointer(bytes))
-        guard checksum == blob.checksums[chunk] else {
-            throw ingotError(
-                "checksum-mismatch", "I15", at: offset,
-                expected: "XXH3 \(hexadecimal64(blob.checksums[chunk])) of chunk \(chunk) of \(owner)", found: hexadecimal64(checksum))
+        let range = Int(offset)..<Int(offset) + count
+        try input.lend(range, scratch: isStoredWhole ? target : stored) { bytes in
+            let checksum = xxh3(bytes)
+            guard checksum == blob.checksums[chunk] else {
+                throw ingotError(
+                    "checksum-mismatch", "I15", at: offset,
+                    expected: "XXH3 \(hexadecimal64(blob.checksums[chunk])) of chunk \(chunk) of \(owner)", found: hexadecimal64(checksum))
+            }
+            if !isStoredWhole {
+                try decode(bytes, planeLengths: lengths, of: blob, chunk: chunk, at: offset, into: target, owner: owner)
+            } else if bytes.baseAddress != UnsafeRawPointer(target.baseAddress) {
+                target.copyMemory(from: bytes)
+            }
         }
-        guard !isStoredWhole else { return }
+    }
 
+    private func decode(
+        _ bytes: UnsafeRawBufferPointer, planeLengths: some Collection<UInt32>, of blob: Blob, chunk: Int, at offset: UInt64,
+        into target: UnsafeMutableRawBufferPointer, owner: String
+    ) throws {
         let planeSize = target.count / blob.planeCount
         var pointers: [UnsafePointer<UInt8>?] = []
         var position = 0
-        for (k, length) in lengths.enumerated() {
+        for (k, length) in planeLengths.enumerated() {
             let source = UnsafeRawBufferPointer(rebasing: bytes[position..<position + Int(length)])
             let plane =
                 blob.planeCount == 1 ? target : UnsafeMutableRawBufferPointer(rebasing: planes[k * planeSize..<(k + 1) * planeSize])
@@ -63,7 +73,7 @@ final class ChunkDecoder {
         }
         guard blob.planeCount > 1 else { return }
         pointers.withUnsafeBufferPointer {
-            ck_planes_merge(
+            cc_planes_merge(
                 $0.baseAddress, target.baseAddress?.assumingMemoryBound(to: UInt8.self), planeSize, Int32(blob.width),
                 blob.layout == .rotatedPlanes ? 1 : 0)
         }

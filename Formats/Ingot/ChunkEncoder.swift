@@ -1,5 +1,5 @@
 import ByteIO
-import CKernels
+import CCodec
 import Glibc
 
 /// Turns chunks into their stored form; a worker for one thread, with memory of its own.
@@ -16,7 +16,8 @@ final class ChunkEncoder {
     private static let smallestFrame = 9
 
     /// Room that `encode` asks of its target.
-    static let outputCapacity = IngotLayout.chunkSize + ZstdCompressor.bound(IngotLayout.chunkSize)
+    static let outputCapacity = IngotLayout.chunkSize + max(
+        ZstdCompressor.bound(IngotLayout.chunkSize), IngotLayout.chunkSize + Int(CC_LITERALS_SLACK))
 
     private let level: Int
     private let compressor: ZstdCompressor
@@ -50,7 +51,7 @@ final class ChunkEncoder {
         if width == 1 {
             source = raw
         } else {
-            ck_planes_split(
+            cc_planes_split(
                 raw.baseAddress?.assumingMemoryBound(to: UInt8.self), planes.baseAddress?.assumingMemoryBound(to: UInt8.self), count,
                 Int32(width), layout == .rotatedPlanes ? 1 : 0)
             source = UnsafeRawBufferPointer(planes)
@@ -81,10 +82,10 @@ final class ChunkEncoder {
     private func compress(_ plane: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int? {
         guard plane.count > Self.smallestFrame else { return nil }
         guard level < Self.exhaustiveLevel, plane.count > Self.probeThreshold else {
-            let literals = compressor.compressLiterals(plane, into: target)
+            let literals = Self.compressLiterals(plane, into: target)
             let matched = compressor.compress(plane, into: target, level: level)
             guard let literals, literals < matched ?? .max else { return matched }
-            return compressor.compressLiterals(plane, into: target)
+            return Self.compressLiterals(plane, into: target)
         }
         takeSample(of: plane)
         let source = UnsafeRawBufferPointer(sample)
@@ -96,7 +97,15 @@ final class ChunkEncoder {
             let literals = Double(half.count) * entropy / 8
             if Double(matched) < literals * 0.9 { return compressor.compress(plane, into: target, level: level) }
         }
-        return entropy < Self.incompressibleEntropy ? compressor.compressLiterals(plane, into: target) : nil
+        return entropy < Self.incompressibleEntropy ? Self.compressLiterals(plane, into: target) : nil
+    }
+
+    /// A frame of literals alone; nil if it isn't shorter than the plane.
+    private static func compressLiterals(_ plane: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int? {
+        precondition(target.count >= plane.count + Int(CC_LITERALS_SLACK), "no room for a plane")
+        let length = cc_literals_encode(
+            plane.baseAddress?.assumingMemoryBound(to: UInt8.self), plane.count, target.baseAddress?.assumingMemoryBound(to: UInt8.self))
+        return length > 0 ? length : nil
     }
 
     /// Bytes from four places.

@@ -54,6 +54,11 @@ public enum IngotFormat: ModelFormat {
     /// - Throws: `UnsupportedError` for a checkpoint that the format can't hold (opaque objects, names that no reader would accept);
     ///   `InputError` for another level; `FileError`; what reading the tensors throws.
     public static func write(_ checkpoint: Checkpoint, to output: OutputFile, options: WriteOptions) throws {
+        try write(checkpoint, to: output as any ByteSink, options: options)
+    }
+
+    /// The same into memory, or wherever bytes can be appended.
+    public static func write(_ checkpoint: Checkpoint, to output: any ByteSink, options: WriteOptions) throws {
         try IngotWriter(checkpoint, to: output, options: options).write()
     }
 }

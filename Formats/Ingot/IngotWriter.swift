@@ -6,7 +6,7 @@ import ModelIR
 /// Writes a checkpoint in one pass: header, blobs, index, footer.
 struct IngotWriter {
     private let checkpoint: Checkpoint
-    private let output: OutputFile
+    private let output: any ByteSink
     private let level: Int
     private let threadCount: Int
     /// The bytes of each blob, and how they will be stored.
@@ -18,10 +18,12 @@ struct IngotWriter {
     /// On the exponents of trained weights level 1 is both faster and smaller than 3: what zstd searches for, matches, only get in the way there.
     static let defaultLevel = 1
     static let levels = 0...19
+    /// Bytes of tensors that are hashed beside the compression of the same ones: what is read twice is still in the system's memory.
+    private static let groupByteCount: UInt64 = 512 << 20
 
     /// - Throws: `InputError` for a level that isn't there; `UnsupportedError` for a checkpoint that the format can't hold; what reading
     ///   its tensors throws.
-    init(_ checkpoint: Checkpoint, to output: OutputFile, options: WriteOptions) throws {
+    init(_ checkpoint: Checkpoint, to output: any ByteSink, options: WriteOptions) throws {
         let level = options.level ?? Self.defaultLevel
         guard Self.levels.contains(level) else { throw InputError("level \(level): an .ingot file takes 0 (stored) to 19") }
         guard checkpoint.opaque.isEmpty else {
@@ -98,7 +100,6 @@ struct IngotWriter {
     private final class ChunkSlot: @unchecked Sendable {
         let raw = TransferBuffer(byteCount: IngotLayout.chunkSize)
         let stored: TransferBuffer
-        var rawCount = 0
         var planeLengths: [UInt32] = []
         var checksum: UInt64 = 0
 
@@ -117,78 +118,71 @@ struct IngotWriter {
     }
 
     consuming func write() throws {
-        // A digest is computed from end to end, so several threads hash a blob each, beforehand; one hashes what it has in hand anyhow.
-        if threadCount > 1 { try hashBlobs() }
         try output.append(IngotLayout.header())
-        try writeBlobs()
+        var begin = 0
+        while begin < index.blobs.count {
+            var end = begin
+            var byteCount: UInt64 = 0
+            repeat {
+                byteCount += index.blobs[end].byteCount
+                end += 1
+            } while end < index.blobs.count && byteCount < Self.groupByteCount
+            try writeBlobs(begin..<end)
+            begin = end
+        }
         if let fingerprint = checkpoint.fingerprint { index.record?.fingerprint = try fingerprint() }
         try writeIndex()
     }
 
-    private mutating func hashBlobs() throws {
-        // Of the tensors; documents are short.
-        let tensors = Dictionary(
-            zip(index.tensors, checkpoint.tensors).map { ($0.blob, $1.tensor) }, uniquingKeysWith: { first, _ in first })
-        let blobs = tensors.keys.sorted()
-        let digests = try checkpoint.digests.digests(of: blobs.compactMap { tensors[$0] }, threadCount: threadCount)
-        for (blob, digest) in zip(blobs, digests) {
-            index.blobs[blob].digest = digest
-            hashed.insert(blob)
-        }
-    }
-
-    private mutating func writeBlobs() throws {
+    /// Compresses the blobs chunk by chunk, and beside it hashes those whose digest isn't known.
+    private mutating func writeBlobs(_ range: Range<Int>) throws {
         let blobs = index.blobs
         let sources = sources
         let level = level
-        let hashed = hashed
-        let digests = checkpoint.digests
-        let places = blobs.indices.flatMap { blob in (0..<blobs[blob].chunkCount).map { ChunkPlace(blob: blob, chunk: $0) } }
+        let places = range.flatMap { blob in (0..<blobs[blob].chunkCount).map { ChunkPlace(blob: blob, chunk: $0) } }
         let encoders = WorkerPool { try ChunkEncoder(level: level) }
-        var hasher = SHA256()
-        var started = 0
-        /// Pads, and gives empty blobs their digest, up to and with `blob`.
+        let unhashed = range.filter { !hashed.contains($0) }.sorted { (blobs[$1].byteCount, $0) < (blobs[$0].byteCount, $1) }
+        let digests = DigestJob(unhashed.map { sources[$0] })
+        var started = range.lowerBound
+        /// Pads up to and with `blob`.
         func start(through blob: Int) throws {
             while started <= blob {
                 if blobs[started].layout == .unsplit, let aligned = IngotLayout.aligned(output.position) {
                     try output.append([UInt8](repeating: 0, count: Int(aligned - output.position)))
                 }
-                if blobs[started].byteCount == 0 { index.blobs[started].digest = SHA256.hash([]) }
                 started += 1
             }
         }
-        try inOrder(count: places.count, threadCount: threadCount, makeSlot: { ChunkSlot(level: level) }) { i, slot in
+        try inOrder(
+            count: places.count, threadCount: threadCount, beside: { try digests.run() }, makeSlot: { ChunkSlot(level: level) }
+        ) { i, slot in
             let blob = blobs[places[i].blob]
-            slot.rawCount = blob.chunkLength(places[i].chunk)
-            let raw = UnsafeMutableRawBufferPointer(rebasing: slot.raw.bytes[0..<slot.rawCount])
-            try sources[places[i].blob].read(into: raw, at: places[i].chunk * IngotLayout.chunkSize)
+            let source = sources[places[i].blob]
+            let begin = places[i].chunk * IngotLayout.chunkSize
+            let bytes = begin..<begin + blob.chunkLength(places[i].chunk)
             if blob.layout == .unsplit {
-                slot.planeLengths = [UInt32(slot.rawCount)]
+                try source.read(into: UnsafeMutableRawBufferPointer(rebasing: slot.raw.bytes[0..<bytes.count]), at: begin)
+                slot.planeLengths = [UInt32(bytes.count)]
             } else {
-                slot.planeLengths = try encoders.with {
-                    $0.encode(UnsafeRawBufferPointer(raw), layout: blob.layout, width: blob.width, into: slot.stored.bytes)
+                slot.planeLengths = try encoders.with { encoder in
+                    try source.lend(bytes, scratch: slot.raw.bytes) {
+                        encoder.encode($0, layout: blob.layout, width: blob.width, into: slot.stored.bytes)
+                    }
                 }
             }
             slot.checksum = xxh3(slot.storedBytes(of: blob))
         } consume: { i, slot in
-            let (blob, chunk) = (places[i].blob, places[i].chunk)
+            let blob = places[i].blob
             try start(through: blob)
-            let isHashed = hashed.contains(blob)
-            if !isHashed {
-                if chunk == 0 { hasher = SHA256() }
-                hasher.update(UnsafeRawBufferPointer(rebasing: slot.raw.bytes[0..<slot.rawCount]))
-            }
             index.blobs[blob].planeLengths += slot.planeLengths
             index.blobs[blob].checksums.append(slot.checksum)
             try output.append(slot.storedBytes(of: blobs[blob]))
-            if !isHashed, chunk == blobs[blob].chunkCount - 1 {
-                let finished = hasher
-                hasher = SHA256()
-                index.blobs[blob].digest = finished.finish()
-                digests.note(index.blobs[blob].digest, of: sources[blob])
-            }
         }
-        try start(through: blobs.count - 1)
+        try start(through: range.upperBound - 1)
+        for (blob, digest) in zip(unhashed, digests.digests) {
+            index.blobs[blob].digest = digest
+            checkpoint.digests.note(digest, of: sources[blob])
+        }
     }
 
     // MARK: Index

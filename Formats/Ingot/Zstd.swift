@@ -22,13 +22,6 @@ struct ZstdCompressor: ~Copyable {
         let count = ZSTD_compressCCtx(context, target.baseAddress, target.count, source.baseAddress, source.count, Int32(level))
         return ZSTD_isError(count) == 0 ? count : nil
     }
-
-    /// Writes one frame of literals alone, as `compress` does: for bytes that are skewed but never repeat, as those of weights.
-    func compressLiterals(_ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int? {
-        guard source.count > 0, source.count <= Int(CZSTD_LITERALS_LIMIT) else { return nil }
-        let count = czstd_compress_literals(context, target.baseAddress, target.count, source.baseAddress, source.count)
-        return ZSTD_isError(count) == 0 ? count : nil
-    }
 }
 
 /// Owner of a zstd decompression context.

@@ -8,6 +8,7 @@ public final class ByteStore: Sendable {
     private enum Backing: @unchecked Sendable {
         case file(descriptor: Int32, base: UnsafeRawPointer?)
         case memory([UInt8])
+        case output(OutputMemory)
     }
 
     private let backing: Backing
@@ -54,6 +55,13 @@ public final class ByteStore: Sendable {
         self.backing = .memory(bytes)
     }
 
+    /// What was written to memory, without a copy; nothing is appended to it any more.
+    public init(_ output: OutputMemory, name: String = "memory") {
+        self.path = name
+        self.count = output.bytes.count
+        self.backing = .output(output)
+    }
+
     deinit {
         if case .file(let descriptor, let base) = backing {
             if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
@@ -66,7 +74,13 @@ public final class ByteStore: Sendable {
         switch backing {
         case .file(_, let base): try body(UnsafeRawBufferPointer(start: base, count: base == nil ? 0 : count))
         case .memory(let bytes): try bytes.withUnsafeBytes(body)
+        case .output(let output): try body(output.bytes)
         }
+    }
+
+    /// Whether the bytes are in memory of this process's own, so that lending them costs nothing.
+    var isInMemory: Bool {
+        if case .file = backing { false } else { true }
     }
 
     /// Tells the kernel to bring in no more than the pages that are touched while `body` runs: structure lies far apart in a large file.
@@ -93,11 +107,11 @@ public final class ByteStore: Sendable {
     /// - Throws: `FileError` if the file ends early or can't be read.
     public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
         switch backing {
-        case .memory(let bytes):
-            guard offset >= 0, buffer.count <= bytes.count - offset else {
+        case .memory, .output:
+            guard offset >= 0, buffer.count <= count - offset else {
                 throw FileError(.input, path: path, message: "read past the end")
             }
-            bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count])) }
+            withBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count])) }
         case .file(let descriptor, _):
             var done = 0
             while done < buffer.count {
@@ -160,6 +174,18 @@ public struct ByteRegion: Sendable {
             throw FileError(.input, path: path, message: "read past the end")
         }
         try store.read(into: buffer, at: offset + position)
+    }
+
+    /// Lends `range` of this region: bytes in memory as they are, a file's copied into `scratch`, which has room for them.
+    public func lend<R>(
+        _ range: Range<Int>, scratch: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> R
+    ) throws -> R {
+        guard store.isInMemory, range.lowerBound >= 0, range.upperBound <= count else {
+            let target = UnsafeMutableRawBufferPointer(rebasing: scratch[0..<range.count])
+            try read(into: target, at: range.lowerBound)
+            return try body(UnsafeRawBufferPointer(target))
+        }
+        return try withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[range])) }
     }
 
     /// A copy of `range` of this region.

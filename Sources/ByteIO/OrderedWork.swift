@@ -6,16 +6,18 @@ import Synchronization
 /// Work runs ahead of the hand-over by a fixed number of slots, so that memory is bounded; the calling thread works too while it waits.
 /// The first error in order ends everything and is thrown, so that errors are the same at any number of threads.
 /// - Parameters:
+///   - beside: done once, on a thread that works on the pieces afterwards, or before them where there is one thread only.
 ///   - makeSlot: memory for one result; slots are used again and again.
 ///   - work: called on any thread, at most once at a time for a slot.
 ///   - consume: called with 0, 1, 2 ... on the calling thread.
 public func inOrder<Slot: Sendable>(
-    count: Int, threadCount: Int, makeSlot: () throws -> Slot, work: @escaping @Sendable (Int, Slot) throws -> Void,
+    count: Int, threadCount: Int, beside: (@Sendable () throws -> Void)? = nil, makeSlot: () throws -> Slot, work: @escaping @Sendable (Int, Slot) throws -> Void,
     consume: (Int, Slot) throws -> Void
 ) throws {
-    guard count > 0 else { return }
     let helperCount = min(max(threadCount, 1), count) - 1
     guard helperCount > 0 else {
+        try beside?()
+        guard count > 0 else { return }
         let slot = try makeSlot()
         for i in 0..<count {
             try work(i, slot)
@@ -25,13 +27,20 @@ public func inOrder<Slot: Sendable>(
     }
     var slots: [Slot] = []
     for _ in 0..<min(count, 2 * (helperCount + 1) + 2) { slots.append(try makeSlot()) }
-    let queue = OrderedQueue(count: count, slots: slots, work: work)
+    let queue = OrderedQueue(count: count, slots: slots, beside: beside, work: work)
     let threads = (0..<helperCount).compactMap { _ in HelperThread { queue.help() } }
-    defer {
+    func end() {
         queue.cancel()
         for thread in threads { thread.join() }
     }
-    try queue.drain(consume)
+    do {
+        try queue.drain(consume)
+    } catch {
+        end()
+        throw error
+    }
+    end()
+    try queue.finishBeside()
 }
 
 /// The state that `inOrder`'s threads share, behind one lock.
@@ -46,10 +55,16 @@ private final class OrderedQueue<Slot: Sendable>: @unchecked Sendable {
     private var nextToStart = 0
     private var consumed = 0
     private var isCancelled = false
+    /// nil once a thread has taken it.
+    private var beside: (@Sendable () throws -> Void)?
+    private var besideResult: Result<Void, any Error> = .success(())
 
-    init(count: Int, slots: [Slot], work: @escaping @Sendable (Int, Slot) throws -> Void) {
+    init(
+        count: Int, slots: [Slot], beside: (@Sendable () throws -> Void)?, work: @escaping @Sendable (Int, Slot) throws -> Void
+    ) {
         self.count = count
         self.slots = slots
+        self.beside = beside
         self.work = work
         results = Array(repeating: nil, count: slots.count)
         pthread_mutex_init(mutex, nil)
@@ -77,11 +92,30 @@ private final class OrderedQueue<Slot: Sendable>: @unchecked Sendable {
     }
 
     func help() {
+        doBeside()
         pthread_mutex_lock(mutex)
         while !isCancelled && nextToStart < count {
             if canStart { doOne() } else { pthread_cond_wait(changed, mutex) }
         }
         pthread_mutex_unlock(mutex)
+    }
+
+    private func doBeside() {
+        pthread_mutex_lock(mutex)
+        let job = isCancelled ? nil : beside
+        if job != nil { beside = nil }
+        pthread_mutex_unlock(mutex)
+        guard let job else { return }
+        let result = Result { try job() }
+        pthread_mutex_lock(mutex)
+        besideResult = result
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// Called when all helpers have ended; does what none of them took, as where the system gave no thread.
+    func finishBeside() throws {
+        try beside?()
+        try besideResult.get()
     }
 
     func drain(_ consume: (Int, Slot) throws -> Void) throws {

@@ -50,8 +50,6 @@ public final class OutputFile {
         position += UInt64(bytes.count)
     }
 
-    public func append(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try append($0) } }
-
     /// Writes at an absolute offset; does not move `position`.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
         var done = 0

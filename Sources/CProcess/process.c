@@ -92,3 +92,11 @@ void cp_begin_writeback(int descriptor) {
   (void)descriptor;
 #endif
 }
+
+void *cp_grow_pages(void *base, size_t count, size_t grown) {
+    void *result = base == NULL ? mmap(NULL, grown, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                : mremap(base, count, grown, MREMAP_MAYMOVE);
+    if (result == MAP_FAILED) return NULL;
+    madvise(result, grown, MADV_HUGEPAGE);
+    return result;
+}

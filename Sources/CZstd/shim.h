@@ -1,7 +1,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-// The reading of frame headers, and later frames made of sequences, are in zstd's experimental part: this file is the only one to name them.
+// The reading of frame headers is in zstd's experimental part: this file is the only one to name it.
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
@@ -14,29 +14,6 @@ typedef struct {
     uint64_t window_size;
     uint32_t dictionary;
 } czstd_frame;
-
-/// Blocks of a frame of literals: zstd's own limit.
-#define CZSTD_BLOCK (128 << 10)
-/// Bytes that `czstd_compress_literals` takes at most.
-#define CZSTD_LITERALS_LIMIT (16 * CZSTD_BLOCK)
-
-/// One frame whose blocks hold literals alone, each with a Huffman table of its own: no search for matches, which bytes of weights don't have.
-/// Gives an error code of zstd; ZSTD_isError tells.
-static inline size_t czstd_compress_literals(ZSTD_CCtx *context, void *target, size_t capacity, const void *source, size_t count) {
-    ZSTD_Sequence blocks[CZSTD_LITERALS_LIMIT / CZSTD_BLOCK];
-    size_t number = 0;
-    // A block ends with a sequence without match.
-    for (size_t at = 0; at < count; at += CZSTD_BLOCK) {
-        size_t rest = count - at;
-        ZSTD_Sequence block = {0, (unsigned)(rest < CZSTD_BLOCK ? rest : CZSTD_BLOCK), 0, 0};
-        blocks[number++] = block;
-    }
-    ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
-    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1);
-    ZSTD_CCtx_setParameter(context, ZSTD_c_blockDelimiters, ZSTD_sf_explicitBlockDelimiters);
-    ZSTD_CCtx_setParameter(context, ZSTD_c_literalCompressionMode, ZSTD_lcm_huffman);
-    return ZSTD_compressSequences(context, target, capacity, blocks, number, source, count);
-}
 
 static inline czstd_frame czstd_inspect(const void *bytes, size_t count) {
     czstd_frame result = {0};

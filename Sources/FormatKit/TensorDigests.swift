@@ -11,9 +11,6 @@ public final class TensorDigests: Sendable {
         var digest: [UInt8]
     }
 
-    /// What is hashed at once stays in a core's own cache.
-    private static let pieceSize = 256 << 10
-
     private let known = Mutex<[StorageIdentity: Known]>([:])
 
     public init() {}
@@ -39,20 +36,15 @@ public final class TensorDigests: Sendable {
         let missing = tensors.indices.filter { i in
             result[i].isEmpty && tensors[i].storage.identity.map { seen.insert($0).inserted } ?? true
         }.sorted { (tensors[$1].byteCount, $0) < (tensors[$0].byteCount, $1) }
-        try inOrder(count: missing.count, threadCount: threadCount, makeSlot: { Slot() }) { i, slot in
-            var hasher = SHA256()
-            try tensors[missing[i]].forEachPiece(ofSize: Self.pieceSize) { hasher.update($0) }
-            slot.digest = hasher.finish()
-        } consume: { i, slot in
-            result[missing[i]] = slot.digest
-            note(slot.digest, of: tensors[missing[i]].storage)
+        let job = DigestJob(missing.map { tensors[$0].storage })
+        try inOrder(count: min(threadCount, missing.count), threadCount: threadCount, makeSlot: {}) { _, _ in
+            try job.run()
+        } consume: { _, _ in }
+        for (i, digest) in zip(missing, job.digests) {
+            result[i] = digest
+            note(digest, of: tensors[i].storage)
         }
         for i in tensors.indices where result[i].isEmpty { result[i] = self[tensors[i]] ?? [] }
         return result
-    }
-
-    /// Used by one thread at a time.
-    private final class Slot: @unchecked Sendable {
-        var digest: [UInt8] = []
     }
 }

@@ -9,6 +9,12 @@ public protocol TensorStorage: Sendable {
     /// - Throws: `FormatError` where stored bytes turn out damaged, `FileError` where they can't be read.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws
 
+    /// Lends the elements' bytes of `range`: from `scratch`, which has room for them, unless they are in memory as they are.
+    /// - Throws: what `read` and `body` throw.
+    func lend<R>(
+        _ range: Range<Int>, scratch: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> R
+    ) throws -> R
+
     /// The file range that holds exactly these bytes, if there is one: for mapping, `copy_file_range` and random access.
     var region: ByteRegion? { get }
 
@@ -30,6 +36,14 @@ public struct StorageIdentity: Hashable, Sendable {
 }
 
 extension TensorStorage {
+    public func lend<R>(
+        _ range: Range<Int>, scratch: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> R
+    ) throws -> R {
+        let target = UnsafeMutableRawBufferPointer(rebasing: scratch[0..<range.count])
+        try read(into: target, at: range.lowerBound)
+        return try body(UnsafeRawBufferPointer(target))
+    }
+
     public var identity: StorageIdentity? {
         region.map { StorageIdentity(owner: $0.store, offset: $0.offset, byteCount: $0.count) }
     }
@@ -85,14 +99,20 @@ public struct Tensor: Sendable {
 
     /// Visits all bytes in order, in pieces of at most `pieceSize` bytes (a multiple of every element size), in bounded memory.
     public func forEachPiece(ofSize pieceSize: Int = 1 << 20, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        try Self.forEachPiece(of: storage, ofSize: pieceSize, body)
+    }
+
+    public static func forEachPiece(
+        of storage: any TensorStorage, ofSize pieceSize: Int = 1 << 20, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let byteCount = storage.byteCount
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, min(pieceSize, byteCount)), alignment: 64)
         defer { buffer.deallocate() }
         var offset = 0
         while offset < byteCount {
-            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(buffer.count, byteCount - offset)])
-            try storage.read(into: piece, at: offset)
-            try body(UnsafeRawBufferPointer(piece))
-            offset += piece.count
+            let end = offset + min(buffer.count, byteCount - offset)
+            try storage.lend(offset..<end, scratch: buffer, body)
+            offset = end
         }
     }
 }

@@ -90,13 +90,14 @@ struct CodecCommand: ParsableCommand {
             let isWarm = repetition > 0
             for isHashed in [false, true] {
                 checkpoint.digests = isHashed ? digests : TensorDigests()
-                let output = try OutputFile(target: "\(folder)/ingot-bench.ingot", replacesExisting: true)
+                // As large as the weights, so that it doesn't grow; ZipNN's is too.
+                let output = OutputMemory(capacity: row.byteCount)
                 var start = milliseconds()
                 try IngotFormat.write(checkpoint, to: output, options: WriteOptions(threadCount: threadCount))
                 if isWarm { row[isHashed ? .compressHashed : .compress].append(milliseconds() - start) }
                 guard isHashed else { continue }
-                row.storedByteCount = Int(try output.size())
-                let region = try ByteRegion(path: output.temporaryPath)
+                row.storedByteCount = output.bytes.count
+                let region = ByteRegion(ByteStore(output))
                 start = milliseconds()
                 let read = try IngotFormat.open(region, limits: Limits(), threadCount: 1).tensors.map(\.tensor)
                 let pieces = read.indices.flatMap { i in

@@ -1,5 +1,5 @@
 import ByteIO
-import CKernels
+import CCodec
 import FormatKit
 import ModelIR
 import Testing
@@ -129,13 +129,13 @@ import Testing
     }
 
     @Test(.serialized, arguments: [0, 1, 2], [1, 2, 4, 8]) func planesOfEveryInstructionSet(level: Int, width: Int) {
-        ck_planes_level(Int32(level))
-        defer { ck_planes_level(-1) }
+        cc_planes_level(Int32(level))
+        defer { cc_planes_level(-1) }
         for count in [0, 1, 3, 15, 16, 17, 63, 64, 65, 1_000] {
             let source = randomBytes(count * width, seed: UInt64(count))
             for rotate in width == 2 || width == 4 ? [false, true] : [false] {
                 var planes = [UInt8](repeating: 0, count: count * width)
-                ck_planes_split(source, &planes, count, Int32(width), rotate ? 1 : 0)
+                cc_planes_split(source, &planes, count, Int32(width), rotate ? 1 : 0)
                 // The definition, as the specification words it.
                 for i in 0..<count {
                     var element = (0..<width).reduce(UInt64(0)) { $0 | UInt64(source[i * width + $1]) << UInt64(8 * $1) }
@@ -146,7 +146,7 @@ import Testing
                 var merged = [UInt8](repeating: 0, count: count * width)
                 planes.withUnsafeBufferPointer { buffer in
                     let pointers = (0..<width).map { k in buffer.baseAddress.map { $0 + k * count } }
-                    ck_planes_merge(pointers, &merged, count, Int32(width), rotate ? 1 : 0)
+                    cc_planes_merge(pointers, &merged, count, Int32(width), rotate ? 1 : 0)
                 }
                 #expect(merged == source)
             }

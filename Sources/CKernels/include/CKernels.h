@@ -3,4 +3,3 @@
 #include <stdint.h>
 
 #include "CKMath.h"
-#include "CKPlanes.h"

@@ -29,3 +29,7 @@ ssize_t cp_receive_request(int socket, void *bytes, size_t count, int *first, in
 
 // Has the system begin to bring a file's written pages to the disk, without waiting; a hint, whose failure has no consequence.
 void cp_begin_writeback(int descriptor);
+
+// Anonymous memory of `count` bytes, NULL with 0 at first, made `grown` bytes by moving its pages, in large ones where the system has them.
+// NULL if there is no memory; the old is then as it was. munmap gives it back.
+void *cp_grow_pages(void *base, size_t count, size_t grown);

@@ -1,5 +1,5 @@
 // Byte planes for each instruction set, chosen at run time. The loops are plain; the compiler vectorises them.
-#include "CKPlanes.h"
+#include "CCPlanes.h"
 #include <string.h>
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -11,26 +11,26 @@ typedef struct {
     void (*merge)(const uint8_t *const *, uint8_t *, size_t, int, int);
 } planes_table;
 
-#define CK_NAME2(name, suffix) name##suffix
-#define CK_NAME1(name, suffix) CK_NAME2(name, suffix)
-#define CK_NAME(name) CK_NAME1(name, CK_SUFFIX)
+#define CC_NAME2(name, suffix) name##suffix
+#define CC_NAME1(name, suffix) CC_NAME2(name, suffix)
+#define CC_NAME(name) CC_NAME1(name, CC_SUFFIX)
 
-#define CK_SUFFIX _base
+#define CC_SUFFIX _base
 #include "planes.inc"
-#undef CK_SUFFIX
+#undef CC_SUFFIX
 
 #if defined(__x86_64__)
-#define CK_SUFFIX _avx2
+#define CC_SUFFIX _avx2
 #pragma clang attribute push(__attribute__((target("avx2,bmi2"))), apply_to = function)
 #include "planes.inc"
 #pragma clang attribute pop
-#undef CK_SUFFIX
+#undef CC_SUFFIX
 
-#define CK_SUFFIX _avx512
+#define CC_SUFFIX _avx512
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2"), min_vector_width(512))), apply_to = function)
 #include "planes.inc"
 #pragma clang attribute pop
-#undef CK_SUFFIX
+#undef CC_SUFFIX
 #endif
 
 static int best_level(void) {
@@ -60,17 +60,17 @@ static const planes_table *table(void) {
     return &planes_base;
 }
 
-int ck_planes_level(int level) {
+int cc_planes_level(int level) {
     int best = best_level();
     if (level < 0 || level > best) level = best;
     __atomic_store_n(&chosen_level, level, __ATOMIC_RELAXED);
     return level;
 }
 
-void ck_planes_split(const uint8_t *source, uint8_t *planes, size_t count, int width, int rotate) {
+void cc_planes_split(const uint8_t *source, uint8_t *planes, size_t count, int width, int rotate) {
     table()->split(source, planes, count, width, rotate);
 }
 
-void ck_planes_merge(const uint8_t *const *planes, uint8_t *target, size_t count, int width, int rotate) {
+void cc_planes_merge(const uint8_t *const *planes, uint8_t *target, size_t count, int width, int rotate) {
     table()->merge(planes, target, count, width, rotate);
 }

@@ -6,7 +6,7 @@ import Glibc
 final class ChunkEncoder {
     /// Planes shorter than this are simply tried.
     private static let probeThreshold = 16 << 10
-    private static let samplePieceSize = 2 << 10
+    private static let samplePieceSize = 1 << 10
     private static let samplePieceCount = 4
     /// Bits a byte from which on a Huffman code saves too little to be worth its time.
     private static let incompressibleEntropy = 7.9
@@ -15,13 +15,12 @@ final class ChunkEncoder {
     /// Bytes of the shortest frame: magic number, descriptor, content size, block header.
     private static let smallestFrame = 9
 
-    /// Room that `encode` asks of its target.
-    static let outputCapacity = IngotLayout.chunkSize + max(
-        ZstdCompressor.bound(IngotLayout.chunkSize), IngotLayout.chunkSize + Int(CC_LITERALS_SLACK))
+    /// Room for a plane's frame, however it is made.
+    private static let frameCapacity = max(ZstdCompressor.bound(IngotLayout.chunkSize), IngotLayout.chunkSize + Int(CC_LITERALS_SLACK))
 
     private let level: Int
     private let compressor: ZstdCompressor
-    private let planes = UnsafeMutableRawBufferPointer.allocate(byteCount: IngotLayout.chunkSize, alignment: 64)
+    private let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: frameCapacity, alignment: 64)
     private let sample = UnsafeMutableRawBufferPointer.allocate(byteCount: samplePieceSize * samplePieceCount, alignment: 64)
     private let sampleOutput = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ZstdCompressor.bound(samplePieceSize * samplePieceCount), alignment: 64)
@@ -33,7 +32,7 @@ final class ChunkEncoder {
     }
 
     deinit {
-        planes.deallocate()
+        frame.deallocate()
         sample.deallocate()
         sampleOutput.deallocate()
     }
@@ -41,41 +40,39 @@ final class ChunkEncoder {
     /// Stores a chunk in the shortest way.
     /// - Parameters:
     ///   - raw: the chunk, a multiple of `width` bytes and at most `IngotLayout.chunkSize`.
-    ///   - target: at least `outputCapacity` bytes.
+    ///   - target: as many bytes as the chunk has.
     /// - Returns: the stored lengths of the planes, which lie one after another in `target`.
     func encode(
         _ raw: UnsafeRawBufferPointer, layout: BlobLayout, width: Int, into target: UnsafeMutableRawBufferPointer
     ) -> [UInt32] {
         let count = raw.count / width
-        let source: UnsafeRawBufferPointer
-        if width == 1 {
-            source = raw
-        } else {
+        if width > 1 {
             cc_planes_split(
-                raw.baseAddress?.assumingMemoryBound(to: UInt8.self), planes.baseAddress?.assumingMemoryBound(to: UInt8.self), count,
+                raw.baseAddress?.assumingMemoryBound(to: UInt8.self), target.baseAddress?.assumingMemoryBound(to: UInt8.self), count,
                 Int32(width), layout == .rotatedPlanes ? 1 : 0)
-            source = UnsafeRawBufferPointer(planes)
         }
+        // A plane moves up to where the one before it ends, which is never past its own place.
+        let source = width == 1 ? raw : UnsafeRawBufferPointer(target)
         var lengths: [UInt32] = []
         var position = 0
         for k in 0..<width {
             let plane = UnsafeRawBufferPointer(rebasing: source[k * count..<(k + 1) * count])
-            let rest = UnsafeMutableRawBufferPointer(rebasing: target[position...])
-            let length = store(plane, into: rest)
-            lengths.append(UInt32(length))
-            position += length
+            let stored = storedForm(of: plane)
+            let place = UnsafeMutableRawBufferPointer(rebasing: target[position..<position + stored.count])
+            if place.baseAddress != UnsafeMutableRawPointer(mutating: stored.baseAddress) { place.copyMemory(from: stored) }
+            lengths.append(UInt32(stored.count))
+            position += stored.count
         }
         return lengths
     }
 
-    private func store(_ plane: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int {
+    /// The plane itself, or memory of this encoder's until the next call.
+    private func storedForm(of plane: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         if let base = plane.baseAddress, plane.count > 1, memcmp(base, base + 1, plane.count - 1) == 0 {
-            target[0] = plane[0]
-            return 1
+            return UnsafeRawBufferPointer(rebasing: plane[..<1])
         }
-        if let length = compress(plane, into: target), length < plane.count { return length }
-        target.copyMemory(from: plane)
-        return plane.count
+        guard let length = compress(plane, into: frame), length < plane.count else { return plane }
+        return UnsafeRawBufferPointer(rebasing: frame[..<length])
     }
 
     /// The way that a sample of the plane promises to be the shorter; at the highest levels both are tried.
@@ -89,12 +86,11 @@ final class ChunkEncoder {
         }
         takeSample(of: plane)
         let source = UnsafeRawBufferPointer(sample)
-        // Half of it for the search, which takes longer, and none where nothing repeats.
-        let half = UnsafeRawBufferPointer(rebasing: source[..<(source.count / 2)])
         let entropy = Self.entropy(source)
-        if Self.repeats(half) {
-            let matched = compressor.compress(half, into: sampleOutput, level: 1) ?? .max
-            let literals = Double(half.count) * entropy / 8
+        // The search takes longer, and there is nothing to find where nothing repeats.
+        if Self.repeats(source) {
+            let matched = compressor.compress(source, into: sampleOutput, level: 1) ?? .max
+            let literals = Double(source.count) * entropy / 8
             if Double(matched) < literals * 0.9 { return compressor.compress(plane, into: target, level: level) }
         }
         return entropy < Self.incompressibleEntropy ? Self.compressLiterals(plane, into: target) : nil
@@ -147,13 +143,16 @@ final class ChunkEncoder {
                 counts[512 + Int(bytes[i + 2])] &+= 1
                 counts[768 + Int(bytes[i + 3])] &+= 1
             }
-            let total = Double(bytes.count & ~3)
-            var bits = 0.0
+            let total = bytes.count & ~3
+            guard total > 0, total < countLogarithms.count else { return 0 }
+            var bits = Float(total) * log2(Float(total))
             for value in 0..<256 {
-                let count = Double(counts[value] + counts[256 + value] + counts[512 + value] + counts[768 + value])
-                if count > 0 { bits -= count * log2(count / total) }
+                bits -= countLogarithms[Int(counts[value] + counts[256 + value] + counts[512 + value] + counts[768 + value])]
             }
-            return total > 0 ? bits / total : 0
+            return Double(bits) / Double(total)
         }
     }
+
+    /// A count times its binary logarithm, for as many as a sample may have of one value.
+    private static let countLogarithms: [Float] = (0...samplePieceSize * samplePieceCount).map { $0 == 0 ? 0 : Float($0) * log2(Float($0)) }
 }

@@ -104,7 +104,7 @@ struct IngotWriter {
         var checksum: UInt64 = 0
 
         /// Nothing is transformed at level 0.
-        init(level: Int) { stored = TransferBuffer(byteCount: level == 0 ? 1 : ChunkEncoder.outputCapacity) }
+        init(level: Int) { stored = TransferBuffer(byteCount: level == 0 ? 1 : IngotLayout.chunkSize) }
 
         func storedBytes(of blob: Blob) -> UnsafeRawBufferPointer {
             let buffer = blob.layout == .unsplit ? raw.bytes : stored.bytes

@@ -25,29 +25,65 @@ typedef struct {
 
 // MARK: Counting
 
-static void count_bytes(const uint8_t *restrict source, size_t n, uint32_t *restrict counts) {
-    // Eight tables, so that equal neighbours don't wait for each other.
+// Above so many different values most pairs occur only a few times, and counting pairs takes more memory than it saves work.
+#define PAIR_RANGE 80
+
+// One by one, in eight tables, so that equal neighbours don't wait for each other.
+static void count_singly(const uint8_t *restrict source, size_t n, uint32_t *restrict counts) {
     uint32_t tables[8][256];
     memset(tables, 0, sizeof tables);
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
+    for (size_t i = 0; i < n; i += 8) {
         uint64_t w;
         memcpy(&w, source + i, 8);
-        tables[0][w & 255]++;
-        tables[1][w >> 8 & 255]++;
-        tables[2][w >> 16 & 255]++;
-        tables[3][w >> 24 & 255]++;
-        tables[4][w >> 32 & 255]++;
-        tables[5][w >> 40 & 255]++;
-        tables[6][w >> 48 & 255]++;
-        tables[7][w >> 56]++;
+        for (int k = 0; k < 8; k++) tables[k][w >> 8 * k & 255]++;
     }
-    for (; i < n; i++) tables[0][source[i]]++;
     for (int s = 0; s < 256; s++) {
         uint32_t sum = 0;
         for (int t = 0; t < 8; t++) sum += tables[t][s];
         counts[s] = sum;
     }
+}
+
+// Two by two, for at most BLOCK_SIZE values from `least` to `greatest`, which differ: no pair then comes 65536 times.
+static void count_pairs(const uint8_t *restrict source, size_t n, uint8_t least, uint8_t greatest, uint32_t *restrict counts) {
+    uint16_t table[PAIR_RANGE * 256];
+    size_t range = (size_t)greatest - least + 1;
+    memset(table, 0, range * 256 * sizeof table[0]);
+    // A pair is a number of 16 bits, the second value, less the least, in its upper half.
+    const uint64_t shift = 0x0100010001000100 * (uint64_t)least;
+    for (size_t i = 0; i < n; i += 8) {
+        uint64_t w;
+        memcpy(&w, source + i, 8);
+        w -= shift;
+        table[w & 0xFFFF]++;
+        table[w >> 16 & 0xFFFF]++;
+        table[w >> 32 & 0xFFFF]++;
+        table[w >> 48]++;
+    }
+    memset(counts, 0, 256 * sizeof counts[0]);
+    for (size_t row = 0; row < range; row++) {
+        const uint16_t *restrict cells = table + 256 * row;
+        uint32_t sum = 0;
+        for (size_t s = 0; s < 256; s++) {
+            counts[s] += cells[s];
+            sum += cells[s];
+        }
+        counts[least + row] += sum;
+    }
+}
+
+static void count_bytes(const uint8_t *source, size_t n, uint32_t *counts) {
+    size_t whole = n & ~(size_t)7;
+    uint8_t least = 255, greatest = 0;
+    for (size_t i = 0; i < whole; i++) {
+        least = source[i] < least ? source[i] : least;
+        greatest = source[i] > greatest ? source[i] : greatest;
+    }
+    if (whole > 4096 && least < greatest && greatest - least < PAIR_RANGE)
+        count_pairs(source, whole, least, greatest, counts);
+    else
+        count_singly(source, whole, counts);
+    for (size_t i = whole; i < n; i++) counts[source[i]]++;
 }
 
 // MARK: Codes

@@ -142,7 +142,11 @@ struct IngotWriter {
         let places = range.flatMap { blob in (0..<blobs[blob].chunkCount).map { ChunkPlace(blob: blob, chunk: $0) } }
         let encoders = WorkerPool { try ChunkEncoder(level: level) }
         let unhashed = range.filter { !hashed.contains($0) }.sorted { (blobs[$1].byteCount, $0) < (blobs[$0].byteCount, $1) }
-        let digests = DigestJob(unhashed.map { sources[$0] })
+        // Two are hashed in the time of one, so what is read at no cost is read twice; one thread decodes nothing twice.
+        let inHand = Set(unhashed.filter { threadCount <= 1 && sources[$0].region == nil && blobs[$0].byteCount > 0 })
+        let beside = unhashed.filter { !inHand.contains($0) }
+        let digests = DigestJob(beside.map { sources[$0] })
+        var hasher = SHA256()
         var started = range.lowerBound
         /// Pads up to and with `blob`.
         func start(through blob: Int) throws {
@@ -177,12 +181,17 @@ struct IngotWriter {
             index.blobs[blob].planeLengths += slot.planeLengths
             index.blobs[blob].checksums.append(slot.checksum)
             try output.append(slot.storedBytes(of: blobs[blob]))
+            guard inHand.contains(blob) else { return }
+            if places[i].chunk == 0 { hasher = SHA256() }
+            hasher.update(UnsafeRawBufferPointer(rebasing: slot.raw.bytes[0..<blobs[blob].chunkLength(places[i].chunk)]))
+            guard places[i].chunk == blobs[blob].chunkCount - 1 else { return }
+            let finished = hasher
+            hasher = SHA256()
+            index.blobs[blob].digest = finished.finish()
         }
         try start(through: range.upperBound - 1)
-        for (blob, digest) in zip(unhashed, digests.digests) {
-            index.blobs[blob].digest = digest
-            checkpoint.digests.note(digest, of: sources[blob])
-        }
+        for (blob, digest) in zip(beside, digests.digests) { index.blobs[blob].digest = digest }
+        for blob in unhashed { checkpoint.digests.note(index.blobs[blob].digest, of: sources[blob]) }
     }
 
     // MARK: Index

@@ -88,9 +88,9 @@ static void count_bytes(const uint8_t *source, size_t n, uint32_t *counts) {
 
 // MARK: Codes
 
-// The number of codes of each length, at most MAX_BITS and exactly filling the code space, for `n` >= 2 counts in ascending order.
-static void choose_lengths(const uint64_t *sorted, int n, int *number_of_length) {
-    // Huffman's algorithm with two queues: the leaves, and the inner nodes, which come out in ascending order by themselves.
+// The number of codes of each length by Huffman's algorithm, for `n` >= 2 counts in ascending order. False if one is longer than MAX_BITS.
+static bool choose_lengths(const uint64_t *sorted, int n, int *number_of_length) {
+    // Two queues: the leaves, and the inner nodes, which come out in ascending order by themselves.
     uint64_t weight[512];
     uint16_t parent[512];
     uint8_t depth[512];
@@ -107,30 +107,44 @@ static void choose_lengths(const uint64_t *sorted, int n, int *number_of_length)
     }
     memset(number_of_length, 0, (MAX_BITS + 1) * sizeof *number_of_length);
     depth[2 * n - 2] = 0;
-    uint32_t used = 0;
     for (int node = 2 * n - 3; node >= 0; node--) {
         depth[node] = (uint8_t)(depth[parent[node]] + 1);
-        if (node < n) {
-            int length = depth[node] < MAX_BITS ? depth[node] : MAX_BITS;
-            number_of_length[length]++;
-            used += 1u << (MAX_BITS - length);
+        if (node >= n) continue;
+        if (depth[node] > MAX_BITS) return false;
+        number_of_length[depth[node]]++;
+    }
+    return true;
+}
+
+// The same with the best codes of at most MAX_BITS: Larmore and Hirschberg's package-merge.
+static void choose_limited_lengths(const uint64_t *sorted, int n, int *number_of_length) {
+    // A level's items are the leaves and the pairs of the level before, in ascending order.
+    uint64_t items[2][512];
+    bool is_leaf[MAX_BITS][512];
+    int item_count = 0;
+    for (int level = 0; level < MAX_BITS; level++) {
+        const uint64_t *before = items[(level + 1) & 1];
+        uint64_t *now = items[level & 1];
+        int pairs = item_count / 2, leaf = 0, pair = 0;
+        item_count = 0;
+        while (leaf < n || pair < pairs) {
+            uint64_t sum = pair < pairs ? before[2 * pair] + before[2 * pair + 1] : UINT64_MAX;
+            bool takes_leaf = leaf < n && sorted[leaf] >> 8 <= sum;
+            is_leaf[level][item_count] = takes_leaf;
+            now[item_count++] = takes_leaf ? sorted[leaf++] >> 8 : (pair++, sum);
         }
     }
-    // Where codes were cut, others become longer until all fit, and then some shorter again until none of the space is left.
-    while (used > 1u << MAX_BITS) {
-        int length = MAX_BITS - 1;
-        while (number_of_length[length] == 0) length--;
-        number_of_length[length]--;
-        number_of_length[length + 1]++;
-        used -= 1u << (MAX_BITS - 1 - length);
+    // The first 2n - 2 items of the last level: each time that a leaf is among them, or in one of their pairs, its code is a bit longer.
+    int length_of[256] = {0};
+    int taken = 2 * n - 2;
+    for (int level = MAX_BITS - 1; level >= 0; level--) {
+        int leaves = 0;
+        for (int i = 0; i < taken; i++) leaves += is_leaf[level][i];
+        for (int i = 0; i < leaves; i++) length_of[i]++;
+        taken = 2 * (taken - leaves);
     }
-    while (used < 1u << MAX_BITS) {
-        int length = 2;
-        while (number_of_length[length] == 0 || used + (1u << (MAX_BITS - length)) > 1u << MAX_BITS) length++;
-        number_of_length[length]--;
-        number_of_length[length - 1]++;
-        used += 1u << (MAX_BITS - length);
-    }
+    memset(number_of_length, 0, (MAX_BITS + 1) * sizeof *number_of_length);
+    for (int i = 0; i < n; i++) number_of_length[length_of[i]]++;
 }
 
 // Fills in `table`, and gives the bits that the literals take; 0 if fewer than two values occur.
@@ -151,7 +165,7 @@ static uint64_t make_table(const uint32_t *counts, code_table *table) {
         if (gap == 1) break;
     }
     int number_of_length[MAX_BITS + 1];
-    choose_lengths(sorted, n, number_of_length);
+    if (!choose_lengths(sorted, n, number_of_length)) choose_limited_lengths(sorted, n, number_of_length);
     memset(table, 0, sizeof *table);
     uint64_t bits = 0;
     int at = 0;

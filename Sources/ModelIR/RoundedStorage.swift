@@ -1,12 +1,18 @@
 import ByteIO
 
 /// Floats of one dtype read as another: to nearest even where the target is narrower, exactly where it is wider. Nothing is held in memory.
-struct RoundedStorage: TensorStorage {
-    let source: Tensor
-    let dtype: DType
+final class RoundedStorage: TensorStorage {
+    private let source: Tensor
+    private let dtype: DType
 
     var byteCount: Int { source.count * dtype.size }
     var region: ByteRegion? { nil }
+    var identity: StorageIdentity? { StorageIdentity(owner: self, byteCount: byteCount) }
+
+    init(source: Tensor, dtype: DType) {
+        self.source = source
+        self.dtype = dtype
+    }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
         let size = dtype.size

@@ -92,12 +92,14 @@ struct CodecCommand: ParsableCommand {
                 checkpoint.digests = isHashed ? digests : TensorDigests()
                 // As large as the weights, so that it doesn't grow; ZipNN's is too.
                 let output = OutputMemory(capacity: row.byteCount)
+                settle()
                 var start = milliseconds()
                 try IngotFormat.write(checkpoint, to: output, options: WriteOptions(threadCount: threadCount))
                 if isWarm { row[isHashed ? .compressHashed : .compress].append(milliseconds() - start) }
                 guard isHashed else { continue }
                 row.storedByteCount = output.bytes.count
                 let region = ByteRegion(ByteStore(output))
+                settle()
                 start = milliseconds()
                 let read = try IngotFormat.open(region, limits: Limits(), threadCount: 1).tensors.map(\.tensor)
                 let pieces = read.indices.flatMap { i in
@@ -118,6 +120,7 @@ struct CodecCommand: ParsableCommand {
                 }
             }
             for (kind, peer) in peers {
+                settle()
                 let time = try peer.time()
                 if isWarm { row[kind].append(time) }
             }

@@ -135,4 +135,23 @@ import Testing
         #expect(pieces.finish() == SHA256.hash(Array("abc".utf8)))
         #expect(xxh3([]) == 0x2D06_8005_38D3_94C2)
     }
+
+    /// Two messages of any lengths, whole blocks in turns and then the rest, as libcrypto hashes each.
+    @Test(.enabled(if: SHA256Lane.isAvailable)) func lanesAreSHA256() {
+        let bytes = (0..<3_000).map { UInt8(truncatingIfNeeded: $0 &* $0 &* 31 >> 3) }
+        bytes.withUnsafeBytes { bytes in
+            for length in Array(0...200) + [1_000, 1_024] {
+                let first = UnsafeRawBufferPointer(rebasing: bytes[..<length])
+                let second = UnsafeRawBufferPointer(rebasing: bytes[(length + 1)..<(2 * length + 700)])
+                var (a, b) = (SHA256Lane(), SHA256Lane())
+                let common = length / 64 * 64
+                SHA256Lane.update(
+                    &a, UnsafeRawBufferPointer(rebasing: first[..<common]), &b, UnsafeRawBufferPointer(rebasing: second[..<common]))
+                let more = (second.count - common) / 64 * 64
+                b.update(UnsafeRawBufferPointer(rebasing: second[common..<common + more]))
+                #expect(a.finish(UnsafeRawBufferPointer(rebasing: first[common...])) == SHA256.hash(Array(first)), "\(length)")
+                #expect(b.finish(UnsafeRawBufferPointer(rebasing: second[(common + more)...])) == SHA256.hash(Array(second)), "\(length)")
+            }
+        }
+    }
 }

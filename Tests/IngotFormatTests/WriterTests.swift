@@ -21,6 +21,41 @@ import Testing
         #expect(try written(checkpoint, level: level, threadCount: 0) == reference)
     }
 
+    /// In memory as in a file, also where it grows, and read from there without a copy.
+    @Test(arguments: [1, 2]) func memoryTakesTheSameBytes(threadCount: Int) throws {
+        var checkpoint = sampleCheckpoint()
+        checkpoint.tensors.append(.init(name: "w", tensor: Tensor(weights(1_500_000, seed: 3), shape: [1_500_000])))
+        checkpoint.tensors.append(.init(name: "n", tensor: Tensor(dtype: .u8, shape: [3 << 20], bytes: randomBytes(3 << 20, seed: 4))))
+        let memory = OutputMemory(capacity: 1)
+        try IngotFormat.write(checkpoint, to: memory, options: WriteOptions(threadCount: threadCount))
+        #expect(memory.position > 4 << 20)
+        #expect(try Array(memory.bytes) == written(checkpoint))
+        let region = ByteRegion(ByteStore(memory))
+        try expectEqual(checkpoint, try IngotFormat.open(region, limits: Limits(), threadCount: threadCount))
+        _ = try IngotFormat.check(region, limits: Limits())
+        #expect(throws: FileError.self) { try region.bytes(region.count - 1..<region.count + 1) }
+    }
+
+    /// Damage is found where bytes are lent as it is where they are read.
+    @Test func damageInMemoryIsFound() throws {
+        let checkpoint = Checkpoint(
+            format: "test",
+            tensors: [
+                .init(name: "w", tensor: Tensor(weights(200_000, seed: 3), shape: [200_000])),
+                .init(name: "n", tensor: Tensor(dtype: .u8, shape: [9_000], bytes: randomBytes(9_000, seed: 4))),
+            ])
+        let sound = try written(checkpoint)
+        let dataLength = try IngotParts(sound).data.count
+        for offset in stride(from: 16, to: 16 + dataLength, by: dataLength / 37) {
+            var damaged = sound
+            damaged[offset] ^= 0x10
+            let memory = OutputMemory()
+            try memory.append(damaged)
+            let copy = try IngotFormat.open(ByteRegion(ByteStore(memory)), limits: Limits(), threadCount: 1)
+            #expect(throws: FormatError.self, "byte \(offset)") { for entry in copy.tensors { _ = try entry.tensor.bytes() } }
+        }
+    }
+
     /// Bytes that are all equally frequent but come again are still searched for matches; bytes that don't are stored as they are.
     @Test func bytesThatRepeatAreCompressed() throws {
         let size = 1 << 20
@@ -149,6 +184,21 @@ import Testing
                 .init(name: name, tensor: Tensor(dtype: .u8, shape: [4 * IngotLayout.chunkSize], storage: Broken(name: name))))
         }
         #expect(throws: InputError("a at \(IngotLayout.chunkSize)")) { try written(checkpoint, threadCount: threadCount) }
+    }
+
+    @Test(arguments: [0, 1, 2, 3, 8], [0, 1, 2, 50]) func workBesideIsDoneOnce(threadCount: Int, count: Int) throws {
+        struct Failure: Error {}
+        let done = Mutex(0)
+        var consumed = 0
+        try inOrder(
+            count: count, threadCount: threadCount, beside: { done.withLock { $0 += 1 } }, makeSlot: {}, work: { _, _ in },
+            consume: { _, _ in consumed += 1 })
+        #expect(done.withLock { $0 } == 1)
+        #expect(consumed == count)
+        #expect(throws: Failure.self) {
+            try inOrder(
+                count: count, threadCount: threadCount, beside: { throw Failure() }, makeSlot: {}, work: { _, _ in }, consume: { _, _ in })
+        }
     }
 
     @Test func orderedWorkKeepsOrderAndBounds() throws {

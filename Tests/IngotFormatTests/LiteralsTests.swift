@@ -1,0 +1,107 @@
+import CCodec
+import Glibc
+import Testing
+
+@testable import IngotFormat
+
+/// Frames of literals alone, read by libzstd.
+@Suite(.serialized) struct LiteralsTests {
+    /// A frame by the instruction set in force; nil where it isn't shorter. What lies past the room it may use stays as it was.
+    private func encoded(_ bytes: [UInt8]) -> [UInt8]? {
+        let room = bytes.count + Int(CC_LITERALS_SLACK)
+        var target = [UInt8](repeating: 0xA5, count: room + 100)
+        let length = cc_literals_encode(bytes, bytes.count, &target)
+        #expect(target[room...].allSatisfy { $0 == 0xA5 })
+        return length == 0 ? nil : Array(target[..<length])
+    }
+
+    private func decoded(_ frame: [UInt8], count: Int) throws -> [UInt8] {
+        let decompressor = try ZstdDecompressor()
+        var target = [UInt8](repeating: 0, count: count)
+        let flaw = frame.withUnsafeBytes { source in target.withUnsafeMutableBytes { decompressor.decompress(source, into: $0) } }
+        #expect(flaw == nil)
+        return target
+    }
+
+    /// `count` values from `first` on, each half as likely as the one before it, or `skew` times.
+    private func skewed(_ count: Int, first: UInt8, skew: Double, seed: UInt64) -> [UInt8] {
+        let random = randomBytes(4 * count, seed: seed)
+        return (0..<count).map { i in
+            var value = 0
+            var draw = Double(random[4 * i]) / 256 + Double(random[4 * i + 1]) / 65_536 + Double(random[4 * i + 2]) / 16_777_216
+            while draw < skew, value < 200 {
+                draw /= skew
+                value += 1
+            }
+            return first &+ UInt8(value)
+        }
+    }
+
+    /// Lengths on both sides of every change of form: content sizes, streams, widths of sizes, blocks, the vectors' 64 bytes.
+    private let lengths = [
+        16, 17, 63, 64, 65, 255, 256, 257, 300, 1_022, 1_023, 1_024, 1_025, 4_103, 16_383, 16_384, 65_535, 65_791, 65_792, 131_071, 131_072,
+        131_073, 200_000, 262_144, 524_288,
+    ]
+
+    @Test(arguments: [(UInt8(100), 0.5), (200, 0.5), (0, 0.8), (60, 0.93), (30, 0.985), (7, 0.02)]) func everyLengthComesBack(
+        first: UInt8, skew: Double
+    ) throws {
+        defer { cc_literals_level(-1) }
+        var frames = 0
+        for length in lengths {
+            let bytes = skewed(length, first: first, skew: skew, seed: UInt64(length))
+            cc_literals_level(-1)
+            let frame = encoded(bytes)
+            cc_literals_level(0)
+            #expect(encoded(bytes) == frame, "\(length) bytes, without vectors")
+            guard let frame else { continue }
+            frames += 1
+            #expect(frame.count < length)
+            #expect(try decoded(frame, count: length) == bytes, "\(length) bytes")
+        }
+        #expect(frames > 15)
+    }
+
+    /// Counts like Fibonacci's numbers ask for codes longer than the format has.
+    @Test(arguments: [UInt8(0), 120, 220]) func codesAreLimited(first: UInt8) throws {
+        var bytes: [UInt8] = []
+        var (a, b) = (1, 1)
+        for value in 0..<22 {
+            bytes += [UInt8](repeating: first + UInt8(value), count: a)
+            (a, b) = (b, a + b)
+        }
+        bytes = Array(bytes.prefix(131_072))
+        let frame = try #require(encoded(bytes))
+        #expect(try decoded(frame, count: bytes.count) == bytes)
+        // Two bits and a half each, and the best code takes 2.62.
+        #expect(frame.count < bytes.count * 27 / 80)
+    }
+
+    /// Within a percent of what any code for single bytes could reach, table included, where half of the bytes say next to nothing.
+    @Test func sizeIsNearTheEntropy() throws {
+        for skew in [0.6, 0.8, 0.93] {
+            let bytes = skewed(131_072, first: 90, skew: skew, seed: 5)
+            var counts = [Double](repeating: 0, count: 256)
+            for byte in bytes { counts[Int(byte)] += 1 }
+            let bits = counts.reduce(0.0) { $1 > 0 ? $0 - $1 * log2($1 / Double(bytes.count)) : $0 }
+            let frame = try #require(encoded(bytes))
+            #expect(Double(frame.count) < bits / 8 * 1.03 + 64, "\(skew)")
+        }
+    }
+
+    @Test func blocksOfOneValueAndOfNoise() throws {
+        let block = 131_072
+        let constant = [UInt8](repeating: 42, count: block)
+        let noise = randomBytes(block, seed: 9)
+        let weights = skewed(block, first: 110, skew: 0.5, seed: 2)
+        for bytes in [constant + weights, noise + weights + constant, weights + noise, constant + noise, constant + constant] {
+            let frame = try #require(encoded(bytes))
+            #expect(try decoded(frame, count: bytes.count) == bytes)
+        }
+        #expect(try #require(encoded(constant + constant)).count < 32)
+        #expect(encoded(noise) == nil)
+        #expect(encoded(Array(noise[..<900])) == nil)
+        #expect(encoded([]) == nil)
+        #expect(encoded([1, 1, 1]) == nil)
+    }
+}

@@ -11,7 +11,8 @@ import Synchronization
 ///   - work: called on any thread, at most once at a time for a slot.
 ///   - consume: called with 0, 1, 2 ... on the calling thread.
 public func inOrder<Slot: Sendable>(
-    count: Int, threadCount: Int, beside: (@Sendable () throws -> Void)? = nil, makeSlot: () throws -> Slot, work: @escaping @Sendable (Int, Slot) throws -> Void,
+    count: Int, threadCount: Int, beside: (@Sendable () throws -> Void)? = nil, makeSlot: () throws -> Slot,
+    work: @escaping @Sendable (Int, Slot) throws -> Void,
     consume: (Int, Slot) throws -> Void
 ) throws {
     let helperCount = min(max(threadCount, 1), count) - 1

@@ -37,7 +37,9 @@ public final class OutputMemory: ByteSink, @unchecked Sendable {
     /// - Throws: `FileError` if there is no memory.
     public func append(_ bytes: UnsafeRawBufferPointer) throws {
         if capacity - count < bytes.count { grow(to: max(count + bytes.count, 2 * capacity)) }
-        guard capacity - count >= bytes.count, let base else { throw FileError(.output, path: "memory", message: "there is no more memory") }
+        guard capacity - count >= bytes.count, let base else {
+            throw FileError(.output, path: "memory", message: "there is no more memory")
+        }
         if let source = bytes.baseAddress { memcpy(base + count, source, bytes.count) }
         count += bytes.count
     }

@@ -50,7 +50,9 @@ public struct SHA256Lane {
     }
 
     /// - Precondition: equal multiples of 64 bytes.
-    public static func update(_ a: inout SHA256Lane, _ first: UnsafeRawBufferPointer, _ b: inout SHA256Lane, _ second: UnsafeRawBufferPointer) {
+    public static func update(
+        _ a: inout SHA256Lane, _ first: UnsafeRawBufferPointer, _ b: inout SHA256Lane, _ second: UnsafeRawBufferPointer
+    ) {
         precondition(first.count == second.count && first.count % blockSize == 0, "SHA-256 takes whole blocks")
         guard let left = first.baseAddress, let right = second.baseAddress else { return }
         cc_sha256_update_two(

@@ -42,7 +42,8 @@ public final class DigestJob: Sendable {
                 try b.withPiece { right in
                     let count = min(left.count, right.count) / SHA256Lane.blockSize * SHA256Lane.blockSize
                     SHA256Lane.update(
-                        &a.lane, UnsafeRawBufferPointer(rebasing: left[..<count]), &b.lane, UnsafeRawBufferPointer(rebasing: right[..<count]))
+                        &a.lane, UnsafeRawBufferPointer(rebasing: left[..<count]), &b.lane,
+                        UnsafeRawBufferPointer(rebasing: right[..<count]))
                     a.position += count
                     b.position += count
                 }

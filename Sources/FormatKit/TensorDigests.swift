@@ -39,7 +39,8 @@ public final class TensorDigests: Sendable {
         let job = DigestJob(missing.map { tensors[$0].storage })
         try inOrder(count: min(threadCount, missing.count), threadCount: threadCount, makeSlot: {}) { _, _ in
             try job.run()
-        } consume: { _, _ in }
+        } consume: { _, _ in
+        }
         for (i, digest) in zip(missing, job.digests) {
             result[i] = digest
             note(digest, of: tensors[i].storage)

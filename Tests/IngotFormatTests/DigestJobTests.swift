@@ -20,9 +20,12 @@ import Testing
         let lengths = [700_001, 524_288, 0, 1, 63, 64, 65, 131_072, 131_073, 131_071, 0, 262_144 + 64, 100, 128, 300_000]
         let contents = lengths.enumerated().map { randomBytes($1, seed: UInt64($0)) }
         for isLent in [false, true] {
-            let storages: [any TensorStorage] = contents.map { isLent ? ByteRegion(bytes: $0) : Decoded($0) }
+            let storages: [any TensorStorage] = contents.map { isLent ? ByteRegion(bytes: $0) as any TensorStorage : Decoded($0) }
             let job = DigestJob(storages)
-            try inOrder(count: threadCount, threadCount: threadCount, makeSlot: {}) { _, _ in try job.run() } consume: { _, _ in }
+            try inOrder(count: threadCount, threadCount: threadCount, makeSlot: {}) { _, _ in
+                try job.run()
+            } consume: { _, _ in
+            }
             #expect(job.digests == contents.map { SHA256.hash($0) })
         }
     }
@@ -36,6 +39,8 @@ import Testing
             }
         }
         #expect(throws: InputError.self) { try DigestJob([ByteRegion(bytes: [1, 2]), Unreadable()]).run() }
-        #expect(throws: InputError.self) { try TensorDigests().digests(of: [Tensor(dtype: .u8, shape: [300_000], storage: Unreadable())], threadCount: 2) }
+        #expect(throws: InputError.self) {
+            try TensorDigests().digests(of: [Tensor(dtype: .u8, shape: [300_000], storage: Unreadable())], threadCount: 2)
+        }
     }
 }

@@ -23,6 +23,33 @@ typedef struct {
     int last_symbol;
 } code_table;
 
+// MARK: Instruction sets
+
+static int best_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi2"))
+        return 1;
+#endif
+    return 0;
+}
+
+// -1: not chosen yet. Written by tests only; a relaxed atomic costs a plain load.
+static int chosen_level = -1;
+
+int cc_literals_level(int level) {
+    int best = best_level();
+    if (level < 0 || level > best) level = best;
+    __atomic_store_n(&chosen_level, level, __ATOMIC_RELAXED);
+    return level;
+}
+
+static bool has_vectors(void) {
+    int level = __atomic_load_n(&chosen_level, __ATOMIC_RELAXED);
+    return (level < 0 ? cc_literals_level(-1) : level) == 1;
+}
+
 // MARK: Counting
 
 // Above so many different values most pairs occur only a few times, and counting pairs takes more memory than it saves work.
@@ -72,17 +99,81 @@ static void count_pairs(const uint8_t *restrict source, size_t n, uint8_t least,
     }
 }
 
-static void count_bytes(const uint8_t *source, size_t n, uint32_t *counts) {
-    size_t whole = n & ~(size_t)7;
-    uint8_t least = 255, greatest = 0;
-    for (size_t i = 0; i < whole; i++) {
-        least = source[i] < least ? source[i] : least;
-        greatest = source[i] > greatest ? source[i] : greatest;
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+// Neighbouring values that are counted in a vector each: the exponents of most weights.
+#define WINDOW 12
+// Bytes of which a sample tells where the window is best.
+#define WINDOW_SAMPLE 2048
+
+// Compares 64 bytes at a time with each value of the window; what lies outside is put aside and counted one by one. False, with nothing
+// counted, where that would be too many.
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,bmi2,popcnt"), min_vector_width(512))) static bool count_in_window(
+    const uint8_t *restrict source, size_t n, uint32_t *restrict counts) {
+    uint32_t sample[256] = {0};
+    size_t step = n / WINDOW_SAMPLE;
+    for (size_t i = 0; i < WINDOW_SAMPLE; i++) sample[source[i * step]]++;
+    uint32_t inside = 0, most = 0;
+    int first = 0;
+    for (int s = 0; s < 256; s++) {
+        inside += sample[s];
+        if (s >= WINDOW) inside -= sample[s - WINDOW];
+        if (inside > most) {
+            most = inside;
+            first = s < WINDOW ? 0 : s - WINDOW + 1;
+        }
     }
-    if (whole > 4096 && least < greatest && greatest - least < PAIR_RANGE)
-        count_pairs(source, whole, least, greatest, counts);
-    else
-        count_singly(source, whole, counts);
+    if (most < WINDOW_SAMPLE * 15 / 16) return false;
+
+    uint8_t outside[BLOCK_SIZE + 64];
+    size_t outside_count = 0;
+    uint64_t totals[WINDOW] = {0};
+    const __m512i begin = _mm512_set1_epi8((char)first), one = _mm512_set1_epi8(1), width = _mm512_set1_epi8(WINDOW);
+    for (size_t i = 0; i < n;) {
+        // A lane's count is a byte.
+        size_t end = n - i > 255 * 64 ? i + 255 * 64 : n;
+        __m512i sums[WINDOW];
+        for (int k = 0; k < WINDOW; k++) sums[k] = _mm512_setzero_si512();
+        for (; i < end; i += 64) {
+            __m512i bytes = _mm512_loadu_si512(source + i);
+            __m512i place = _mm512_sub_epi8(bytes, begin);
+#pragma clang loop unroll(full)
+            for (int k = 0; k < WINDOW; k++) {
+                __mmask64 equal = _mm512_cmpeq_epi8_mask(place, _mm512_set1_epi8((char)k));
+                sums[k] = _mm512_mask_add_epi8(sums[k], equal, sums[k], one);
+            }
+            __mmask64 out = _mm512_cmpge_epu8_mask(place, width);
+            _mm512_storeu_si512(outside + outside_count, _mm512_maskz_compress_epi8(out, bytes));
+            outside_count += (size_t)__builtin_popcountll(out);
+        }
+        for (int k = 0; k < WINDOW; k++)
+            totals[k] += (uint64_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(sums[k], _mm512_setzero_si512()));
+    }
+    for (int s = 0; s < 256; s++) counts[s] = 0;
+    for (size_t i = 0; i < outside_count; i++) counts[outside[i]]++;
+    for (int k = 0; k < WINDOW && first + k < 256; k++) counts[first + k] += (uint32_t)totals[k];
+    return true;
+}
+#endif
+
+static void count_bytes(const uint8_t *source, size_t n, uint32_t *counts) {
+    size_t whole = n & ~(size_t)63;
+    bool is_counted = false;
+#if defined(__x86_64__)
+    is_counted = has_vectors() && whole >= 4 * WINDOW_SAMPLE && count_in_window(source, whole, counts);
+#endif
+    if (!is_counted) {
+        uint8_t least = 255, greatest = 0;
+        for (size_t i = 0; i < whole; i++) {
+            least = source[i] < least ? source[i] : least;
+            greatest = source[i] > greatest ? source[i] : greatest;
+        }
+        if (whole > 4096 && least < greatest && greatest - least < PAIR_RANGE)
+            count_pairs(source, whole, least, greatest, counts);
+        else
+            count_singly(source, whole, counts);
+    }
     for (size_t i = whole; i < n; i++) counts[source[i]]++;
 }
 
@@ -380,7 +471,6 @@ static uint8_t *encode_stream_base(const uint8_t *source, size_t n, const code_t
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,bmi2"), min_vector_width(512))), apply_to = function)
 
 typedef struct {
@@ -458,31 +548,9 @@ static uint8_t *encode_stream_avx512(const uint8_t *source, size_t n, const code
 #pragma clang attribute pop
 #endif
 
-static int best_level(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("bmi2"))
-        return 1;
-#endif
-    return 0;
-}
-
-// -1: not chosen yet. Written by tests only; a relaxed atomic costs a plain load.
-static int chosen_level = -1;
-
-int cc_literals_level(int level) {
-    int best = best_level();
-    if (level < 0 || level > best) level = best;
-    __atomic_store_n(&chosen_level, level, __ATOMIC_RELAXED);
-    return level;
-}
-
 static uint8_t *encode_stream(const uint8_t *source, size_t n, const code_table *table, uint8_t *target) {
-    int level = __atomic_load_n(&chosen_level, __ATOMIC_RELAXED);
-    if (level < 0) level = cc_literals_level(-1);
 #if defined(__x86_64__)
-    if (level == 1) return encode_stream_avx512(source, n, table, target);
+    if (has_vectors()) return encode_stream_avx512(source, n, table, target);
 #endif
     return encode_stream_base(source, n, table, target);
 }

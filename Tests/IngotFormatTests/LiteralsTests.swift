@@ -43,7 +43,7 @@ import Testing
         131_073, 200_000, 262_144, 524_288,
     ]
 
-    @Test(arguments: [(UInt8(100), 0.5), (200, 0.5), (0, 0.8), (60, 0.93), (30, 0.985), (7, 0.02)]) func everyLengthComesBack(
+    @Test(arguments: [(UInt8(100), 0.5), (200, 0.5), (250, 0.4), (0, 0.8), (60, 0.93), (30, 0.985), (7, 0.02)]) func everyLengthComesBack(
         first: UInt8, skew: Double
     ) throws {
         defer { cc_literals_level(-1) }

@@ -12,5 +12,5 @@
 // Gives its length, or 0 if it isn't shorter than `count`. `target` has room for `count` + CC_LITERALS_SLACK bytes. No overlap.
 size_t cc_literals_encode(const uint8_t *source, size_t count, uint8_t *target);
 
-// For tests: 0 baseline, 1 AVX-512 with VBMI, -1 the best there is (the default). Returns the level in force.
+// For tests: 0 baseline, 1 AVX-512 with VBMI and VBMI2, -1 the best there is (the default). Returns the level in force.
 int cc_literals_level(int level);

@@ -146,8 +146,8 @@ struct RunCommand: ParsableCommand, ModelCommand {
             return
         }
         for output in result.outputs {
-            let values = try output.tensor.doubles()
-            let shown = values.prefix(8).map(shortNumber).joined(separator: " ") + (values.count > 8 ? " .." : "")
+            let first = try output.tensor.elements(from: 0, shape: [min(8, output.tensor.count)]).doubles()
+            let shown = first.map(shortNumber).joined(separator: " ") + (output.tensor.count > 8 ? " .." : "")
             Terminal.output(
                 "\(output.name): \(output.tensor.dtype.rawValue)[\(output.tensor.shape.map(String.init).joined(separator: ", "))]  \(shown)"
             )

@@ -9,6 +9,8 @@ UNITS, TIME, FEATURES, VOCABULARY, EMBEDDED = 4, 7, 3, 11, 5
 
 def add(keras, generation, table):
     L = keras.layers
+    if generation == 2:
+        import tensorflow as tf
 
     def case(name):
         def register(builder):
@@ -349,6 +351,63 @@ def add(keras, generation, table):
         y = L.GRU(UNITS, return_sequences=True, name="given")(e, initial_state=h)
         z = L.Bidirectional(L.GRU(UNITS), name="both")(e, initial_state=[h, h])
         return keras.Model([x, h], [y, z, L.LSTM(2, name="after")(y)]), [ids(rng, masked=True, full=False), floats(rng, 3, UNITS)]
+
+    @case("initial_state_mask_merges")
+    def _(rng):
+        # Masks that meet in merges on their way to layers with states.
+        x, e = masked_words()
+        y = keras.Input((TIME,), name="others", dtype="int32")
+        f = L.Embedding(VOCABULARY, EMBEDDED, mask_zero=True, name="other_words")(y)
+        v = keras.Input((TIME, EMBEDDED), name="values")
+        m = L.Masking(name="masking")(v)
+        h = keras.Input((UNITS,), name="hidden")
+        merged = [L.Add(name="sum")([e, f]), L.Concatenate(name="joined")([e, f]), L.Concatenate(axis=1, name="chained")([e, m]), L.Average(name="average")([f, m]),
+                  L.Subtract(name="difference")([v, e]), L.Concatenate(name="beside")([v, f])]
+        if generation == 2:
+            merged += [L.Multiply(name="product")([e, f]), L.Maximum(name="greater")([v, e])]
+        outputs = [L.GRU(UNITS, name=f"memory_{i}")(z, initial_state=h) for i, z in enumerate(merged)]
+        return keras.Model([x, y, v, h], outputs + [L.SimpleRNN(3, name="after")(merged[0])]), \
+            [ids(rng, masked=True, full=False), np.roll(ids(rng, masked=True, full=False), 1, axis=0), masked_floats(rng, 3, TIME, EMBEDDED, full=False), floats(rng, 3, UNITS)]
+
+    @case("initial_state_mask_nested")
+    def _(rng):
+        # Masks that are made in a nested model, or pass through one, and that layers with states hand on.
+        x = keras.Input((TIME,), name="encoded", dtype="int32")
+        e = L.Embedding(VOCABULARY, EMBEDDED, mask_zero=True, name="words")(x)
+        encoder = keras.Model(x, L.SimpleRNN(EMBEDDED, return_sequences=True, name="reader")(e), name="encoder")
+        chain = keras.Sequential([keras.Input((TIME, EMBEDDED)), L.Dense(6, name="dense"), L.Dropout(0.1, name="dropout")], name="chain")
+        y = keras.Input((TIME,), name="ids", dtype="int32")
+        h = keras.Input((UNITS,), name="hidden")
+        z = chain(encoder(y))
+        first = L.GRU(UNITS, return_sequences=True, name="first")(z, initial_state=h)
+        second = L.Bidirectional(L.SimpleRNN(UNITS, return_sequences=True), merge_mode="sum", name="second")(first, initial_state=[h, h])
+        return keras.Model([y, h], [second, L.SimpleRNN(2, name="last")(second)]), [ids(rng, masked=True, full=False), floats(rng, 3, UNITS)]
+
+    @case("mask_of_others")
+    def _(rng):
+        # Masks as arguments where none travels along, or another one.
+        x, e = masked_words()
+        v = keras.Input((TIME, EMBEDDED), name="values")
+        m = keras.ops.not_equal(x, 0) if generation == 3 else tf.not_equal(x, 0)
+        joined = L.Concatenate(name="joined")([v, e])
+        return keras.Model([x, v], [L.GRU(UNITS, name="plain")(v, mask=m), L.GRU(UNITS, name="after_merge")(joined, mask=m),
+                                    L.GlobalAveragePooling1D(name="average")(L.Add(name="sum")([v, e]), mask=m)]), \
+            [ids(rng, masked=True, full=False), floats(rng, 3, TIME, EMBEDDED)]
+
+    @case("time_distributed_operations")
+    def _(rng):
+        i = keras.Input((TIME, FEATURES), name="steps")
+        q, k = L.Dense(4, name="query")(i), L.Dense(4, name="key")(i)
+        if generation == 3:
+            o = keras.ops
+            scores = o.einsum("bid,bjd->bij", q, k)
+            result = o.einsum("bij,bjd->bid", scores, k) + o.swapaxes(o.swapaxes(q, 1, 2), -1, -2)
+        else:
+            scores = tf.matmul(q, k, transpose_b=True)
+            result = tf.matmul(scores, k) + q
+        inner = keras.Model(i, result, name="inner")
+        v = keras.Input((3, TIME, FEATURES), name="values")
+        return keras.Model(v, L.TimeDistributed(inner, name="each")(v)), [floats(rng, 2, 3, TIME, FEATURES)]
 
     @case("time_distributed_hard_sigmoid")
     def _(rng):

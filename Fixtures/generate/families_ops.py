@@ -87,6 +87,17 @@ def add(keras, generation, table):
                        tf.cumsum(a, axis=1), tf.norm(a, axis=2)]
         return keras.Model([a, b], outputs + [a + b]), values(rng)
 
+    @case("ops_positions")
+    def _(rng):
+        a, _ = two()
+        if generation == 3:
+            outputs = [o.argmax(a, axis=1), L.Embedding(6, 3, name="of_greatest")(o.argmax(a, axis=-1)), o.cast(o.argmin(a, axis=2), "float32") * 0.5,
+                       o.argmax(a, axis=1, keepdims=True), o.one_hot(o.argmin(a, axis=1), 5)]
+        else:
+            outputs = [tf.argmax(a, axis=1), L.Embedding(6, 3, name="of_greatest")(tf.argmax(a, axis=-1)), tf.cast(tf.argmin(a, axis=2), "float32") * 0.5,
+                       tf.argmax(a, axis=1, output_type=tf.int32), tf.one_hot(tf.argmin(a, axis=1), 5)]
+        return keras.Model(a, outputs), values(rng)[:1]
+
     @case("ops_matmul_cast")
     def _(rng):
         a, b = two()

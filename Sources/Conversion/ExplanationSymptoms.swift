@@ -135,6 +135,7 @@ struct ExplanationSymptoms {
                 "Keras 3 has no time_major", places: [name])
         }
         addUnknownClass(className, name)
+        addChannelsFirst(className, name, config)
         if generation < 3 && (config["activation"]?.string == "hard_sigmoid" || config["recurrent_activation"]?.string == "hard_sigmoid") {
             add(
                 "", "hard_sigmoid is clip(x/6 + 1/2) in Keras 3, clip(x/5 + 1/2) before: the file would open and compute something else",
@@ -171,8 +172,33 @@ struct ExplanationSymptoms {
             add("", "hard_sigmoid is clip(x/5 + 1/2) in Keras 2, clip(x/6 + 1/2) in Keras 3", places: [name])
         }
         addUnknownClass(className, name)
+        addChannelsFirst(className, name, config)
         addKeras1(className, name, config)
     }
+
+    /// The file opens; TensorFlow alone fails, and on some processors only.
+    private mutating func addChannelsFirst(_ className: String, _ name: String, _ config: JSONObject) {
+        guard config["data_format"]?.string == "channels_first" || config["dim_ordering"]?.string == "th",
+            let message = Self.channelsFirstMessages[className]?[target == .keras3 ? 0 : 1]
+        else { return }
+        add(
+            message,
+            "channels_first, which TensorFlow computes on a CPU with oneDNN alone: not with TF_ENABLE_ONEDNN_OPTS=0, nor on processors without it",
+            places: [name])
+    }
+
+    /// What TensorFlow says of such a layer of Keras 3 and of tf_keras; nil where it computes it.
+    private static let channelsFirstMessages: [String: [String?]] = {
+        let convolution = "The Conv2D op currently only supports the NHWC tensor format on the CPU"
+        let transposed = "Conv2DCustomBackpropInputOp only supports NHWC."
+        return [
+            "Conv1D": [convolution, convolution], "Conv2D": [convolution, convolution], "Convolution1D": [convolution, convolution],
+            "Convolution2D": [convolution, convolution], "Conv1DTranspose": [transposed, transposed],
+            "Conv2DTranspose": [transposed, nil], "SeparableConv2D": [nil, "Depthwise convolution on CPU is only supported for NHWC format"],
+            "MaxPooling2D": [nil, "Default MaxPoolingOp only supports NHWC on device type CPU"],
+            "AveragePooling2D": [nil, "Default AvgPoolingOp only supports NHWC on device type CPU"],
+        ]
+    }()
 
     private mutating func addUnknownClass(_ className: String, _ name: String) {
         if className == "Lambda" {

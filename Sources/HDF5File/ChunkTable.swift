@@ -20,8 +20,9 @@ struct ChunkTable {
     /// The dimension along which the dataset grows without end; nil if there is none.
     let endlessDimension: Int?
     /// Bytes of all structures so far. They don't overlap in a sound file, so this bounds the work on one that isn't.
-    private var structureByteCount = 0
+    private(set) var structureByteCount = 0
     private var seen: Set<UInt64> = []
+    var structureCount: Int { seen.count }
 
     init(
         _ chunks: HDF5Index.Chunks, grid: ChunkGrid, elementSize: Int, in region: ByteRegion, addressing: HDF5Addressing, path: String

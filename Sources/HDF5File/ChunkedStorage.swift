@@ -15,6 +15,11 @@ final class ChunkedStorage: TensorStorage {
     private let table = Mutex<[Int: HDF5Index.Chunk]?>(nil)
     private let lastBand = Mutex<(number: Int, bytes: [UInt8])>((-1, []))
 
+    /// Work done so far: how often the table was read, and chunks decoded.
+    private let work = Mutex<(tables: Int, chunks: Int)>((0, 0))
+    var tableCount: Int { work.withLock { $0.tables } }
+    var decodedChunkCount: Int { work.withLock { $0.chunks } }
+
     /// Rows that are decoded at a time: one row of chunks.
     private let bandRowCount: Int
 
@@ -65,11 +70,13 @@ final class ChunkedStorage: TensorStorage {
         let bandByteCount = byteCount / dataset.shape[0] * rowCount
         let first = number * grid.chunksPerBand
         var band: [UInt8] = []
+        var decodedCount = 0
         for index in first..<first + grid.chunksPerBand {
             guard let chunk = stored[index] else { continue }
             guard let part = file.subregion(offset: chunk.offset, count: chunk.byteCount) else {
                 throw HDF5Error.truncated(path, expected: Int(clamping: chunk.byteCount), found: "a file of \(file.count) bytes")
             }
+            decodedCount += 1
             let bytes = try filters.decode(try part.bytes(0..<part.count), mask: chunk.filterMask)
             // After the first chunk has shown that it is what it says; one of many gigabytes that is not takes no memory.
             if band.isEmpty { band = filled(bandByteCount) }
@@ -77,6 +84,7 @@ final class ChunkedStorage: TensorStorage {
                 bytes.withUnsafeBytes { grid.copy($0, ofIndex: index, to: band, elementSize: dataset.dtype.size) }
             }
         }
+        work.withLock { $0.chunks += decodedCount }
         if band.isEmpty { band = filled(bandByteCount) }
         if dataset.isBigEndian { band.withUnsafeMutableBytes { swapElements($0, size: dataset.dtype.size) } }
         return band
@@ -96,6 +104,7 @@ final class ChunkedStorage: TensorStorage {
                 chunks, grid: grid, elementSize: dataset.dtype.size, in: file, addressing: addressing, path: path)
             let places = Dictionary(found.chunks.map { ($0.index, $0) }, uniquingKeysWith: { first, _ in first })
             table = places
+            work.withLock { $0.tables += 1 }
             return places
         }
     }

@@ -53,7 +53,7 @@ public enum HDF5Isolation {
         let budget = IndexBudget(region: region)
         if cp_thread_count() == 1 { return try forked(region, budget: budget, limits: limits) }
         if let reply = try IndexClient.shared.reply(for: region, budget: budget, limits: limits) {
-            return try index(in: reply)
+            return try index(in: reply, budget)
         }
         return try IndexReply(parsing: region, limits: limits).get()
     }
@@ -69,29 +69,45 @@ public enum HDF5Isolation {
         if child == 0 { IndexWorker.run(region: { region }, budget: budget, limits: limits, reply: pipe.writing) }
         pipe.closeWriting()
         defer { pipe.close() }
-        let bytes = pipe.readAll(limit: budget.replyByteCount, seconds: budget.wallSeconds + 5)
+        let reply = pipe.readAll(limit: budget.replyByteCount, seconds: budget.wallSeconds + 5)
         // One that has sent too much, or is still at it, has nothing more to say.
-        if bytes == nil { kill(child, SIGKILL) }
+        if reply.bytes == nil { kill(child, SIGKILL) }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
-        return try index(in: Outcome(bytes: bytes, status: status))
+        return try index(in: Outcome(reply: reply, status: status), budget)
     }
+
+    /// With one decimal.
+    private static func seconds(_ value: Double) -> Double { (value * 10).rounded() / 10 }
 
     /// How a child ended.
     struct Outcome {
-        /// nil if it sent too much or took too long.
-        var bytes: [UInt8]?
+        var reply: Pipe.Reading
         /// As `waitpid` gives it.
         var status: Int32
     }
 
-    private static func index(in outcome: Outcome) throws -> HDF5Index {
-        let signal = outcome.status & 0x7F
-        if [SIGPROF, SIGALRM, SIGXCPU].contains(signal) {
-            throw HDF5Error.make("parser-timeout", "H18", expected: "a file that libhdf5 can parse", found: "one that it does not finish")
+    /// The index in a reply, or why there is none: which bound was met is told apart, since on a busy or paused machine time passes on the
+    /// wall alone.
+    static func index(in outcome: Outcome, _ budget: IndexBudget) throws -> HDF5Index {
+        func timeout(_ found: String) -> FormatError {
+            HDF5Error.make("parser-timeout", "H18", expected: "a file that libhdf5 can parse", found: found)
         }
-        guard let bytes = outcome.bytes else {
-            throw HDF5Error.make("parser-limit", "H18", expected: "an index in proportion to the file", found: "more")
+        let signal = outcome.status & 0x7F
+        if signal == SIGPROF || signal == SIGXCPU {
+            throw timeout("one that it does not finish in \(Self.seconds(budget.processorSeconds)) s of processor time")
+        }
+        if signal == SIGALRM {
+            throw timeout("one that it had not finished after \(Self.seconds(budget.wallSeconds)) s, with processor time left to it")
+        }
+        let bytes: [UInt8]
+        switch outcome.reply {
+        case .all(let all): bytes = all
+        case .tooLate:
+            throw timeout("no answer after \(Self.seconds(budget.wallSeconds + 5)) s, with processor time left to it")
+        case .tooMuch:
+            throw HDF5Error.make(
+                "parser-limit", "H18", expected: "an index of at most \(budget.replyByteCount) bytes, in proportion to the file", found: "more")
         }
         guard outcome.status == 0, let reply = try? IndexReply(decoding: bytes) else {
             let how = signal != 0 ? "signal \(signal)" : "exit code \(outcome.status >> 8 & 0xFF)"
@@ -103,6 +119,18 @@ public enum HDF5Isolation {
 
 /// Two ends of a pipe.
 struct Pipe {
+    /// What came through it.
+    enum Reading: Hashable {
+        /// Everything until the other end was closed.
+        case all([UInt8])
+        /// More than the limit.
+        case tooMuch
+        /// The other end was still open at the deadline.
+        case tooLate
+
+        var bytes: [UInt8]? { if case .all(let bytes) = self { bytes } else { nil } }
+    }
+
     private(set) var reading: Int32 = -1
     private(set) var writing: Int32 = -1
 
@@ -123,8 +151,8 @@ struct Pipe {
         reading = -1
     }
 
-    /// Everything until the other end is closed; nil past `limit` bytes or `seconds`.
-    func readAll(limit: Int, seconds: Double) -> [UInt8]? {
+    /// Everything until the other end is closed, up to `limit` bytes and for `seconds`.
+    func readAll(limit: Int, seconds: Double) -> Reading {
         let clock = ContinuousClock()
         let deadline = clock.now + .seconds(seconds)
         var result: [UInt8] = []
@@ -134,11 +162,11 @@ struct Pipe {
             var descriptor = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
             let ready = poll(&descriptor, 1, Int32(clamping: max(0, left) * 1_000))
             if ready < 0 && errno == EINTR { continue }
-            guard ready > 0 else { return nil }
+            guard ready > 0 else { return .tooLate }
             let count = read(reading, &buffer, buffer.count)
             if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return result }
-            guard count <= limit - result.count else { return nil }
+            guard count > 0 else { return .all(result) }
+            guard count <= limit - result.count else { return .tooMuch }
             result += buffer[..<count]
         }
     }

@@ -65,7 +65,7 @@ enum IndexTrailer {
         let start = bytes.count - byteCount
         guard start >= 0, bytes[start..<start + magic.count].elementsEqual(magic) else { return nil }
         let status = (0..<4).reduce(Int32(0)) { $0 | Int32(bytes[start + magic.count + $1]) << Int32(8 * $1) }
-        return .init(bytes: Array(bytes[..<start]), status: status)
+        return .init(reply: .all(Array(bytes[..<start])), status: status)
     }
 }
 
@@ -137,11 +137,11 @@ final class IndexClient: Sendable {
                 defer { pipe.close() }
                 let isSent = message.withUnsafeBytes { cp_send_request(current.socket, $0.baseAddress, $0.count, file, pipe.writing) == 0 }
                 pipe.closeWriting()
-                let bytes = isSent ? pipe.readAll(limit: budget.replyByteCount, seconds: budget.wallSeconds + 5) : []
-                if let bytes, let outcome = IndexTrailer.split(bytes) { return outcome }
+                let reply = isSent ? pipe.readAll(limit: budget.replyByteCount, seconds: budget.wallSeconds + 5) : .all([])
+                if let bytes = reply.bytes, let outcome = IndexTrailer.split(bytes) { return outcome }
                 Self.stop(current)
                 connection = nil
-                if bytes == nil { return .init(bytes: nil, status: 0) }
+                if reply.bytes == nil { return .init(reply: reply, status: 0) }
             }
             return nil
         }

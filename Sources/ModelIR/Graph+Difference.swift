@@ -10,7 +10,7 @@ public struct GraphDifference: Hashable, Sendable, CustomStringConvertible {
 
 extension Graph {
     /// The first difference between this graph and another in inputs, operations with their attributes and operands, types and outputs;
-    /// nil if they compute the same on equal parameters. Names of the graphs don't count.
+    /// nil if they compute the same on equal parameters. Names of the graphs and the order of operations don't count.
     public func firstDifference(from other: Graph) -> GraphDifference? {
         func list(_ mine: [NamedValue], _ theirs: [NamedValue], _ what: String) -> GraphDifference? {
             for (a, b) in zip(mine, theirs) {
@@ -24,6 +24,13 @@ extension Graph {
             return nil
         }
         if let difference = list(inputs, other.inputs, "input") { return difference }
+        var numbering = ValueNumbering()
+        let (mine, theirs) = (numbering.numbers(of: self), numbering.numbers(of: other))
+        if outputs.map(\.name) == other.outputs.map(\.name),
+            outputs.map({ mine[$0.value.index] }) == other.outputs.map({ theirs[$0.value.index] })
+        {
+            return nil
+        }
         // Values correspond when they are made the same way.
         var images: [ValueID: ValueID] = [:]
         for (a, b) in zip(inputs, other.inputs) { images[a.value] = b.value }

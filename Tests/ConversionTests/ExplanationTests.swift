@@ -29,6 +29,8 @@ import Testing
             ("keras3/keras3_functional_small.keras", .tfKeras, "Could not deserialize class 'Functional'"),
             ("keras3/keras3_functional_small.keras", .tfKeras, "Unrecognized keyword arguments: ['batch_shape', 'optional']"),
             ("keras2/keras2_names_odd.h5", .keras3, "cannot contain character `/`"),
+            ("keras2/keras2_channels_first.h5", .keras3, "only supports the NHWC tensor format on the CPU"),
+            ("keras3/keras3_channels_first.keras", .tfKeras, "only supports the NHWC tensor format on the CPU"),
             ("keras2/keras2_gru_basic.h5", .pytorch, "Missing key(s) in state_dict"),
         ]
         for (path, target, words) in cases {

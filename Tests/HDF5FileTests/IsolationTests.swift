@@ -1,5 +1,6 @@
 import ByteIO
 import FormatKit
+import Glibc
 import ModelIR
 import Testing
 
@@ -75,6 +76,42 @@ import Testing
                 _ = try? HDF5Checkpoint.checkpoint(from: index, over: region, format: "hdf5", limits: Limits())
             }
         }
+    }
+
+    /// Which bound a child met is said: processor time, time on the wall, or the size of its answer.
+    @Test func boundsAreToldApart() throws {
+        let budget = IndexBudget(region: ByteRegion(bytes: [UInt8](repeating: 0, count: 64)))
+        let cases: [(Pipe.Reading, Int32, String, String)] = [
+            (.all([]), SIGPROF, "parser-timeout", "does not finish in 1.0 s of processor time"),
+            (.all([]), SIGXCPU, "parser-timeout", "of processor time"),
+            (.all([]), SIGALRM, "parser-timeout", "had not finished after 8.0 s, with processor time left"),
+            (.tooLate, SIGKILL, "parser-timeout", "no answer after 13.0 s, with processor time left"),
+            (.tooMuch, SIGKILL, "parser-limit", "more"),
+            (.all([]), SIGSEGV, "parser-crash", "signal 11"),
+            (.all([9]), 0, "parser-crash", "exit code 0"),
+        ]
+        for (reply, status, code, words) in cases {
+            let error = #expect(throws: FormatError.self) {
+                try HDF5Isolation.index(in: HDF5Isolation.Outcome(reply: reply, status: status), budget)
+            }
+            #expect(error?.code.rawValue == code && error?.rule == "H18")
+            #expect(error?.found?.contains(words) == true, "\(String(describing: error))")
+        }
+    }
+
+    @Test func pipesTellTooMuchFromTooLate() throws {
+        var pipe = Pipe()
+        try pipe.open()
+        defer { pipe.close() }
+        let bytes = [UInt8](repeating: 7, count: 100)
+        #expect(write(pipe.writing, bytes, bytes.count) == bytes.count)
+        #expect(pipe.readAll(limit: 99, seconds: 5) == .tooMuch)
+        #expect(write(pipe.writing, bytes, bytes.count) == bytes.count)
+        // Open and silent: its writer takes its time.
+        #expect(pipe.readAll(limit: 1_000, seconds: 0.01) == .tooLate)
+        #expect(write(pipe.writing, bytes, bytes.count) == bytes.count)
+        pipe.closeWriting()
+        #expect(pipe.readAll(limit: 1_000, seconds: 5) == .all(bytes))
     }
 
     @Test func integers() throws {

@@ -6,6 +6,8 @@ public struct Tool: Sendable {
     public var code: Int32
     public var output: [UInt8]
     public var errors: [UInt8]
+    /// The most memory that it, or a process that it started and waited for, held at a time, in bytes.
+    public var peakByteCount: Int
 
     public var text: String { String(decoding: output, as: UTF8.self) }
     public var errorText: String { String(decoding: errors, as: UTF8.self) }
@@ -22,13 +24,18 @@ public struct Tool: Sendable {
     private static func path(_ program: String) -> String? { folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 } }
 
     /// Runs it and waits. Output goes through files: a pipe would have to be drained meanwhile.
-    /// - Parameter folder: the working directory; nil is the fixtures' folder, so that outputs name no machine's paths.
-    public static func run(_ arguments: [String], in folder: String? = nil, program: String = "ingot") throws -> Tool {
+    /// - Parameters:
+    ///   - folder: the working directory; nil is the fixtures' folder, so that outputs name no machine's paths.
+    ///   - addressSpace: bytes that it may map (RLIMIT_AS); nil for as many as it likes.
+    public static func run(
+        _ arguments: [String], in folder: String? = nil, program: String = "ingot", addressSpace: Int? = nil
+    ) throws -> Tool {
         guard let path = path(program) else { throw FileError(.input, path: program, message: "is not beside the tests") }
         let scratch = try TemporaryDirectory()
         let (output, errors) = (scratch.file("out"), scratch.file("err"))
         // The shell changes the directory and replaces itself.
-        let words = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder ?? Fixtures.folder, path] + arguments
+        let limit = addressSpace.map { "ulimit -v \($0 / 1_024) && " } ?? ""
+        let words = ["/bin/sh", "-c", "\(limit)cd \"$0\" && exec \"$@\"", folder ?? Fixtures.folder, path] + arguments
         var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
         let variables: [String] = ["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "COLUMNS=100", "NO_COLOR=1"]
@@ -45,9 +52,12 @@ public struct Tool: Sendable {
             throw FileError(.input, path: path, message: "can't be run")
         }
         var status: Int32 = 0
-        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+        var usage = rusage()
+        while wait4(process, &status, 0, &usage) < 0 && errno == EINTR {}
         // A signal counts as 128 and its number, as in a shell.
         let code = status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + (status & 0x7F)
-        return Tool(code: code, output: try ByteRegion(path: output).bytes(), errors: try ByteRegion(path: errors).bytes())
+        return Tool(
+            code: code, output: try ByteRegion(path: output).bytes(), errors: try ByteRegion(path: errors).bytes(),
+            peakByteCount: usage.ru_maxrss * 1_024)
     }
 }

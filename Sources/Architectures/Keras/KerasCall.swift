@@ -119,6 +119,21 @@ extension KerasValue<KerasTensorReference> {
 }
 
 extension KerasContainer {
+    /// Whether a mask is made of tensors filled with zeros or ones, as Concatenate of Keras 3 makes it along the features.
+    func fillsMask(_ mask: KerasTensorReference) -> Bool {
+        let operations = Dictionary(layers.filter(\.isOperation).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        var pending = [mask]
+        var seen = Set<KerasTensorReference>()
+        while let current = pending.popLast() {
+            guard seen.insert(current).inserted, let operation = operations[current.layer],
+                operation.calls.indices.contains(current.node)
+            else { continue }
+            if ["ZerosLike", "OnesLike"].contains(operation.className) { return true }
+            pending += operation.calls[current.node].references
+        }
+        return false
+    }
+
     /// Marks the masks that Keras 3 writes down although they travel along: those computed from the ids or values of an Embedding or a
     /// Masking layer here, by the operations that Keras itself uses for it.
     mutating func markAutomaticMasks() {

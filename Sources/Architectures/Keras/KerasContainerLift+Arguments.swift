@@ -4,9 +4,13 @@ import ModelIR
 
 extension KerasContainerLift {
     /// The arguments of a call with their values: states apart from inputs, an explicit mask laid over the one that travels along.
+    /// - Parameters:
+    ///   - masks: what the operations compute that Keras 3 wrote down for the mask.
+    ///   - isSame: whether two values are made the same way.
     /// - Throws: `UnsupportedError` for arguments that the layer doesn't understand.
     func arguments(
-        _ call: KerasCall, of instance: KerasInstance, _ values: [KerasTensorReference: KerasTensor]
+        _ call: KerasCall, of instance: KerasInstance, _ values: [KerasTensorReference: KerasTensor],
+        _ masks: [KerasTensorReference: KerasTensor], isSame: (ValueID, ValueID) -> Bool = { $0 == $1 }
     ) throws -> KerasLayerCall {
         let title = "layer '\(instance.spec.name)' (\(instance.spec.className))"
         func value(_ reference: KerasTensorReference) throws -> KerasTensor {
@@ -36,6 +40,12 @@ extension KerasContainerLift {
                 result.initialState = try keyword.value.references.map { try value($0).value }
             case "mask":
                 if call.hasAutomaticMask {
+                    // What is written is what Keras 3 computes with; mostly it is what travels along.
+                    let written = keyword.value.map { masks[$0] }
+                    if case .tensor(let mask?) = written, let input = result.inputs.first {
+                        if input.mask.map({ !isSame($0, mask.value) }) ?? true { result.inputs[0].mask = mask.value }
+                        continue
+                    }
                     guard result.inputs.contains(where: { $0.mask != nil }) else {
                         throw UnsupportedError("\(title) gets an explicit mask, of another layer's input; not supported")
                     }

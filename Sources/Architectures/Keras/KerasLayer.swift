@@ -17,6 +17,9 @@ protocol KerasLayer: Sendable {
     /// Where Keras 3 keeps states of random generators, relative to the layer in `.weights.h5`.
     var seedGenerators: [String] { get }
 
+    /// The masks that change what the layer computes, one for each input; empty where it looks at none.
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?]
+
     /// Appends the layer's computation.
     /// - Throws: `UnsupportedError` for what can't be computed, `GraphError` for shapes that don't fit.
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor]
@@ -28,6 +31,7 @@ extension KerasLayer {
     var namesVariablesAlone: Bool { false }
     var assumptions: [String] { [] }
     var seedGenerators: [String] { [] }
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] { [] }
 }
 
 /// A variable of a layer: the row of the name table, with a column per convention.
@@ -125,6 +129,22 @@ struct KerasLayerCall: Sendable {
     }
 }
 
+/// A call of a layer in the graph.
+struct KerasCallKey: Hashable, Sendable {
+    /// The layer's canonical path, with a trailing slash.
+    var path: String
+    /// Position in the layer's list of calls.
+    var call: Int
+}
+
+/// What a call of a layer takes and gives, as values of the graph.
+struct KerasCallRecord: Sendable {
+    var inputs: [ValueID]
+    /// Masks that change what the layer computes, one for each input; empty where it looks at none.
+    var masks: [ValueID?]
+    var outputs: [ValueID]
+}
+
 /// The graph while it is being lifted.
 struct KerasBuilder {
     var graph: Graph
@@ -156,6 +176,24 @@ struct KerasBuilder {
 
     /// Shapes of what each layer is called with, by its path; nil entries are open.
     var inputShapes: [String: [[Int?]]] = [:]
+    /// What layers were called with; several entries where a model around them is called more than once.
+    private(set) var calls: [KerasCallKey: [KerasCallRecord]] = [:]
+
+    mutating func note(_ record: KerasCallRecord, call: Int) {
+        calls[KerasCallKey(path: prefix, call: call), default: []].append(record)
+    }
+
+    /// Whether two values are made the same way.
+    func isSame(_ a: ValueID, _ b: ValueID) -> Bool {
+        guard a != b else { return true }
+        var numbering = ValueNumbering()
+        let numbers = numbering.numbers(of: graph)
+        return numbers[a.index] == numbers[b.index]
+    }
+
+    /// Layers of Keras 2 that can't be built, since they join masked and unmasked inputs of more than one feature along time.
+    var unbuildable: [String] = []
+
     /// Comparisons that make masks, so that equal masks are one value.
     private var maskComparisons: [MaskComparison: ValueID] = [:]
 

@@ -88,7 +88,9 @@ struct KerasContainerLift {
         for step in hasAttention ? try KerasLayerOrder.steps(container) : order.calls {
             guard let instance = byName[step.layer], instance.spec.className != "InputLayer" else { continue }
             let call = instance.spec.calls[step.call]
-            let outputs = try apply(instance, arguments(call, of: instance, values), call: step.call, in: &builder)
+            let masks = call.hasAutomaticMask ? writtenMasks(of: call, byName, values, in: &builder) : [:]
+            let arguments = try arguments(call, of: instance, values, masks) { builder.isSame($0, $1) }
+            let outputs = try apply(instance, arguments, call: step.call, in: &builder)
             if takesMasks, instance.layer is MultiHeadAttentionLayer {
                 // Layers that hand their input on share its mask.
                 let seen = Set(call.references.filter { values[$0]?.mask != nil }.compactMap { values[$0]?.value })
@@ -107,6 +109,38 @@ struct KerasContainerLift {
             }
             return (reference.layer, output)
         }
+    }
+
+    /// What the operations compute that Keras 3 wrote down for a mask; without those that can't be computed from what is known so far.
+    private func writtenMasks(
+        of call: KerasCall, _ byName: [String: KerasInstance], _ values: [KerasTensorReference: KerasTensor], in builder: inout KerasBuilder
+    ) -> [KerasTensorReference: KerasTensor] {
+        let notes = builder.notesOutputs
+        builder.notesOutputs = false
+        defer { builder.notesOutputs = notes }
+        var known = values
+        var masks: [KerasTensorReference: KerasTensor] = [:]
+        func compute(_ reference: KerasTensorReference, _ depth: Int) throws -> Bool {
+            if known[reference] != nil { return true }
+            guard depth < 32, let operation = byName[reference.layer], operation.spec.isOperation,
+                operation.spec.calls.indices.contains(reference.node)
+            else { return false }
+            let call = operation.spec.calls[reference.node]
+            for input in call.references { guard try compute(input, depth + 1) else { return false } }
+            let outputs = try apply(operation, arguments(call, of: operation, known, [:]), call: reference.node, in: &builder)
+            for (i, output) in outputs.enumerated() {
+                let place = KerasTensorReference(layer: reference.layer, node: reference.node, tensor: i)
+                known[place] = output
+                masks[place] = output
+            }
+            return known[reference] != nil
+        }
+        for reference in call.keywords.first(where: { $0.name == "mask" })?.value.references ?? [] {
+            // What fills with zeros or ones says nothing of its dtype; such masks Keras 3 makes of those that travel along.
+            guard !container.fillsMask(reference), (try? compute(reference, 0)) == true else { continue }
+            masks[reference] = known[reference]
+        }
+        return masks
     }
 
     private func chain(_ inputs: [KerasTensor], in builder: inout KerasBuilder) throws -> [(String, KerasTensor)] {
@@ -139,8 +173,11 @@ struct KerasContainerLift {
         let name = String(builder.prefix.dropLast())
         if builder.notesOutputs { builder.graph.origin = name }
         if let nested = instance.spec.container {
-            return try KerasContainerLift(container: nested, instances: instance.children, base: base)
-                .outputs(of: call.masked(asFound: false).inputs, in: &builder).map(\.1)
+            let inputs = call.masked(asFound: false).inputs
+            let outputs = try KerasContainerLift(container: nested, instances: instance.children, base: base)
+                .outputs(of: inputs, in: &builder).map(\.1)
+            builder.note(KerasCallRecord(inputs: inputs.map(\.value), masks: [], outputs: outputs.map(\.value)), call: index)
+            return outputs
         }
         guard let layer = instance.layer else { throw UnsupportedError("the model can't be run", items: instance.obstacles) }
         if builder.inputShapes[builder.prefix] == nil {
@@ -149,6 +186,10 @@ struct KerasContainerLift {
             builder.inputShapes[builder.prefix] = tensors.map { builder.shape(of: $0).dims.map(\.fixedValue) }
         }
         let outputs = try call.hasFoundMasks ? applyTwice(layer, call, in: &builder) : layer.call(call, in: &builder)
+        builder.note(
+            KerasCallRecord(
+                inputs: call.inputs.map(\.value), masks: layer.masks(usedBy: call.masked(asFound: false)), outputs: outputs.map(\.value)),
+            call: index)
         if let first = outputs.first, builder.notesOutputs {
             builder.graph.layerOutputs.append(NamedValue(index == 0 ? name : "\(name)_\(index)", first.value))
         }

@@ -33,6 +33,8 @@ struct AttentionLayer: KerasLayer {
 
     var keywords: Set<String> { ["use_causal_mask", "return_attention_scores"] }
 
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] { call.inputs.prefix(2).map(\.mask) }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         guard call.inputs.count == 2 || call.inputs.count == 3 else {
             throw kerasError(

@@ -64,6 +64,8 @@ struct BidirectionalLayer: StatefulKerasLayer {
         forward.seedGenerators.map { "forward_layer/\($0)" } + backward.seedGenerators.map { "backward_layer/\($0)" }
     }
 
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] { forward.masks(usedBy: call) }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         var forwardCall = call
         var backwardCall = call

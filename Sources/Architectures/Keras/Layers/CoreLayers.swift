@@ -119,6 +119,8 @@ struct SoftmaxLayer: KerasLayer {
 
     init(_ config: KerasLayerConfig) throws { self.config = config }
 
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] { call.inputs.map(\.mask) }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
         let x = try builder.float(input)

@@ -8,6 +8,11 @@ struct MergeLayer: KerasLayer {
 
     init(_ config: KerasLayerConfig) throws { self.config = config }
 
+    /// Keras 3 leaves masked elements out of products and extremes.
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] {
+        config.generation == 3 && ["Multiply", "Maximum", "Minimum"].contains(config.spec.className) ? call.inputs.map(\.mask) : []
+    }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let inputs = call.inputs
         let isBinary = config.spec.className == "Subtract"
@@ -117,6 +122,12 @@ struct ConcatenateLayer: KerasLayer {
 
     init(_ config: KerasLayerConfig) throws { self.config = config }
 
+    /// Keras 2 can't join a mask, which has no features, and the ones that it takes for an unmasked input, which have them.
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] {
+        let axis = config.spec.config["axis"]?.int ?? -1
+        return config.generation < 3 && (axis == 1 || axis == -2) && call.inputs.contains { $0.mask == nil } ? call.inputs.map(\.mask) : []
+    }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let inputs = call.inputs
         guard let first = inputs.first else { throw kerasError("bad-config", expected: "inputs for layer '\(config.name)'", found: "none") }
@@ -139,6 +150,9 @@ struct ConcatenateLayer: KerasLayer {
             return try builder.graph.append(.broadcast(Shape(Array(builder.shape(of: input).dims.prefix(2)))), [one])
         }
         if rank == 3 && axis == 1 {
+            if config.generation < 3, inputs.contains(where: { $0.mask == nil }), builder.shape(of: inputs[0]).dims[2] != 1 {
+                builder.unbuildable.append(config.name)
+            }
             var masks: [ValueID] = []
             for input in inputs { masks.append(try input.mask ?? allTrue(input, &builder)) }
             return try builder.graph.append(.concat(axis: 1), masks)

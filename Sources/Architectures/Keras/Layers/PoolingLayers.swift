@@ -39,6 +39,10 @@ struct GlobalPoolingLayer: KerasLayer {
         keepsDimensions = try config.bool("keepdims", default: false)
     }
 
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] {
+        config.spec.className == "GlobalAveragePooling1D" ? call.inputs.map(\.mask) : []
+    }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
         let rank = try builder.requireRank(config.spatialRank + 2, of: input, config)

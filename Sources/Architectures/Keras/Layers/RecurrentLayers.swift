@@ -49,6 +49,8 @@ struct RecurrentLayer: StatefulKerasLayer {
     var variables: [KerasVariable] { cells.flatMap(\.variables) }
     var seedGenerators: [String] { cells.map { "\($0.store)/seed_generator" } }
 
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] { call.computesWithoutMask ? [nil] : call.inputs.prefix(1).map(\.mask) }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
         guard call.initialState.isEmpty || call.initialState.count == stateCount else {

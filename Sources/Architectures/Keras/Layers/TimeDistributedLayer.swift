@@ -31,6 +31,8 @@ struct TimeDistributedLayer: KerasLayer {
 
     var seedGenerators: [String] { child.seedGenerators.map { "layer/\($0)" } }
 
+    func masks(usedBy call: KerasLayerCall) -> [ValueID?] { call.inputs.map(\.mask) }
+
     func call(_ call: KerasLayerCall, in builder: inout KerasBuilder) throws -> [KerasTensor] {
         let input = try call.input(of: config)
         let dims = builder.shape(of: input).dims

@@ -56,8 +56,7 @@ struct KerasExpansion {
             return [try draft.rectifier(maximum: nil, threshold: theta)]
         case var layer as TimeDistributedLayer:
             if var model = layer.child as? ModelLayer {
-                // Shapes inside a wrapper aren't known.
-                var inner = KerasExpansion(version: version, target: target, inputShapes: [:])
+                var inner = KerasExpansion(version: version, target: target, inputShapes: inputShapes.inside(instance.path))
                 (model.container, model.instances) = try inner.expanded(model.container, model.instances)
                 notes += inner.notes.map { "\($0) (inside layer '\(instance.spec.name)')" }
                 layer.child = model
@@ -104,6 +103,15 @@ struct KerasExpansion {
             var axes = Array(0..<rank)
             axes.swapAt((first + rank) % rank, (second + rank) % rank)
             try draft.last("Transpose", ["axes": .array(axes.map { .int($0) })], inputs)
+        case .argmax(let axis, let keeps, let dtype), .argmin(let axis, let keeps, let dtype):
+            let name = if case .argmax = call.kind { "Argmax" } else { "Argmin" }
+            guard isOfTensors, target == 3 && dtype == .i64 || target == 2 && keeps else { return [instance] }
+            let index = try draft.operation(name, ["axis": .int(axis), "keepdims": .bool(keeps && target == 3)], inputs)
+            if target == 3 {
+                try draft.last("Cast", ["dtype": "int64"], [index])
+            } else {
+                try draft.last("ExpandDims", ["axis": .int(axis)], [index])
+            }
         case .einsum(let text) where target == 2 && isOfTensors && inputs.count == 2:
             guard let shapes = inputShapes[instance.path], shapes.count == 2,
                 let equation = try? EinsumEquation(text, ranks: shapes.map(\.count), title: spec.name)
@@ -112,5 +120,16 @@ struct KerasExpansion {
         default: return [instance]
         }
         return draft.made
+    }
+}
+
+extension [String: [[Int?]]] {
+    /// The entries of layers inside another, by their paths in it.
+    func inside(_ path: String) -> [String: [[Int?]]] {
+        var inner: [String: [[Int?]]] = [:]
+        for (key, value) in self where !path.isEmpty && key.count > path.count && key.hasPrefix(path) {
+            inner[String(key.dropFirst(path.count))] = value
+        }
+        return inner
     }
 }

@@ -100,12 +100,14 @@ struct KerasExpansionDraft {
     // MARK: Operations
 
     /// A node before the last one; gives its output.
-    /// - Parameter constants: arguments after the inputs.
+    /// - Parameters:
+    ///   - constants: arguments after the inputs.
+    ///   - isList: the inputs are one argument, a list.
     mutating func operation(
-        _ className: String, _ config: JSONObject, _ inputs: [KerasTensorReference], constants: [JSONValue] = []
+        _ className: String, _ config: JSONObject, _ inputs: [KerasTensorReference], constants: [JSONValue] = [], isList: Bool = false
     ) throws -> KerasTensorReference {
         let name = freeName(className.lowercased())
-        made.append(try node(className, name, config, inputs, constants))
+        made.append(try node(className, name, config, inputs, constants, isList: isList))
         return KerasTensorReference(layer: name, node: 0, tensor: 0)
     }
 
@@ -116,14 +118,17 @@ struct KerasExpansionDraft {
 
     /// A node in the words of Keras 3, which are understood whatever the model's generation.
     private func node(
-        _ className: String, _ name: String, _ members: JSONObject, _ inputs: [KerasTensorReference], _ constants: [JSONValue] = []
+        _ className: String, _ name: String, _ members: JSONObject, _ inputs: [KerasTensorReference], _ constants: [JSONValue] = [],
+        isList: Bool = false
     ) throws -> KerasInstance {
+        let tensors: [KerasArgument] = inputs.map { .tensor($0) }
         var config: JSONObject = ["name": .string(name)]
         for member in members.members { config[member.key] = member.value }
         let spec = KerasLayerSpec(
             className: className, name: name, module: "keras.src.ops.numpy", registeredName: nil, config: config,
             calls: [
-                KerasCall(arguments: inputs.map { .tensor($0) } + constants.map { .constant($0) }, keywords: [], isKeras3: true)
+                KerasCall(
+                    arguments: (isList ? [.list(tensors)] : tensors) + constants.map { .constant($0) }, keywords: [], isKeras3: true)
             ], container: nil)
         return KerasInstance(
             spec: spec, layer: try KerasOperation(KerasLayerConfig(spec: spec, version: version)), obstacle: nil, path: path(name),

@@ -1,89 +1,208 @@
+import ByteIO
 import JSON
+import ModelIR
 
-/// Masks as arguments of recurrent layers that are given states: those of Keras 3 take no notice then of the mask that travels along.
+/// Masks as arguments of calls, where the one that travels along in the target isn't the source's.
 ///
-/// What is written for Keras 3 must be read back as the same computation, so that a wrong guess here is refused later.
+/// The generations combine masks differently: merges of Keras 2 take the conjunction of their inputs' masks, those of Keras 3 the disjunction;
+/// layers with states take no notice in Keras 3 of a mask that isn't an argument. What a layer computes with is written down there: operations
+/// that compute the mask, or one that takes it off.
 struct KerasMaskArguments {
     let version: KerasVersion
     /// 2 or 3.
     let target: Int
+    /// The source's computation with the operations of the target, as it was built.
+    private let graph: Graph
+    private let calls: [KerasCallKey: [KerasCallRecord]]
+    private let numbers: [Int]
+    private let numbering: ValueNumbering
+    /// The node that makes each value, by the value's index.
+    private let makers: [Int?]
 
-    /// The layers of a container with the masks written down, and the operations that compute them.
-    func written(_ container: KerasContainer, _ instances: [KerasInstance]) throws -> (
-        KerasContainer, [KerasInstance]
-    ) {
-        guard target == 3, version.generation < 3 else { return (container, instances) }
-        let specs = Dictionary(
-            container.layers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        var names = Set(container.layers.map(\.name))
-        var result: [KerasInstance] = []
-        for instance in instances {
-            if let nested = instance.spec.container {
-                let (inner, children) = try written(nested, instance.children)
-                var spec = instance.spec
-                spec.container = inner
-                result.append(
-                    KerasInstance(
-                        spec: spec, layer: nil, obstacle: nil, path: instance.path, children: children))
-                continue
-            }
-            guard instance.layer is any StatefulKerasLayer, instance.spec.calls.count == 1,
-                let call = instance.spec.calls.first,
-                call.inputs.count > 1 || call.keywords.contains(where: { $0.name == "initial_state" }),
-                !call.keywords.contains(where: { $0.name == "mask" }),
-                let input = call.inputs.first?.reference,
-                let source = Self.source(of: input, specs),
-                let ids = source.calls.first?.inputs.first?.reference
-            else {
-                result.append(instance)
-                continue
-            }
-            var draft = KerasExpansionDraft(instance, version: version, names: names)
-            let isMasking = source.className == "Masking"
-            let value = isMasking ? source.config["mask_value"] ?? 0.0 : 0
-            var mask = try draft.operation("NotEqual", [:], [ids], constants: [value])
-            if isMasking { mask = try draft.operation("Any", ["axis": -1, "keepdims": false], [mask]) }
-            names = draft.names
-            var spec = instance.spec
-            spec.calls[0].keywords.append(("mask", .tensor(mask)))
-            result += draft.made
-            result.append(
-                KerasInstance(
-                    spec: spec, layer: instance.layer, obstacle: nil, path: instance.path,
-                    children: instance.children))
-        }
-        var masked = container
-        masked.layers = result.map(\.spec)
-        return (masked, result)
+    init(version: KerasVersion, target: Int, source: KerasBuilder, rewrites: KerasRewrites) throws {
+        self.version = version
+        self.target = target
+        graph = source.graph
+        calls = source.calls
+        var renumbered = ValueNumbering()
+        numbers = renumbered.numbers(of: source.graph) { rewrites.target($0, origin: $1) }
+        numbering = renumbered
+        var makers = [Int?](repeating: nil, count: source.graph.types.count)
+        for (i, node) in source.graph.nodes.enumerated() { for output in node.outputs { makers[output.index] = i } }
+        self.makers = makers
     }
 
-    /// Layers that hand on the mask of their one input.
-    private static let passing: Set<String> = [
-        "Dense", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "Activation",
-        "ReLU", "LeakyReLU", "ELU", "PReLU",
-        "LayerNormalization", "BatchNormalization", "TimeDistributed", "LSTM", "GRU", "SimpleRNN",
-        "RNN", "Bidirectional",
-    ]
+    /// The layers of a container with the first call corrected whose masks in the written model aren't the source's; nil where there is none,
+    /// or none that can be.
+    func corrected(
+        _ container: KerasContainer, _ instances: [KerasInstance], written: KerasBuilder
+    ) throws -> (KerasContainer, [KerasInstance])? {
+        var numbering = numbering
+        let theirs = numbering.numbers(of: written.graph)
+        let inputs = Dictionary(zip(container.inputs, graph.inputs.map(\.value)), uniquingKeysWith: { first, _ in first })
+        return try corrected(container, instances, inputs, written.calls, theirs)
+    }
 
-    /// The Embedding or Masking layer whose mask travels with a tensor; nil where there is none, or where layers between may change it.
-    private static func source(of tensor: KerasTensorReference, _ specs: [String: KerasLayerSpec])
-        -> KerasLayerSpec?
-    {
-        var tensor = tensor
-        for _ in 0..<specs.count {
-            guard let spec = specs[tensor.layer], spec.calls.indices.contains(tensor.node),
-                tensor.tensor == 0
-            else { return nil }
-            if spec.className == "Masking"
-                || spec.className == "Embedding" && spec.config["mask_zero"]?.bool == true
-            {
-                return spec.calls.count == 1 ? spec : nil
+    private func corrected(
+        _ container: KerasContainer, _ instances: [KerasInstance], _ inputs: [KerasTensorReference: ValueID],
+        _ written: [KerasCallKey: [KerasCallRecord]], _ theirs: [Int]
+    ) throws -> (KerasContainer, [KerasInstance])? {
+        guard !container.isSequential else { return nil }
+        let order = try KerasCallOrder(container)
+        var places: [String: Int] = [:]
+        for (i, instance) in instances.enumerated() { places[instance.spec.name] = i }
+        // The target leaves out calls that no output needs.
+        let needed = Dictionary(grouping: order.calls, by: \.layer).mapValues { $0.map(\.call).sorted() }
+        var leaves: [Int: KerasTensorReference] = [:]
+        for (reference, value) in inputs where leaves[numbers[value.index]] == nil { leaves[numbers[value.index]] = reference }
+        for step in order.calls {
+            guard let place = places[step.layer], let position = needed[step.layer]?.firstIndex(of: step.call) else { continue }
+            let instance = instances[place]
+            guard let record = only(calls, instance.path, step.call), let image = only(written, instance.path, position) else { continue }
+            var changed: [KerasInstance]?
+            if let nested = instance.spec.container {
+                let inner = Dictionary(zip(nested.inputs, record.inputs), uniquingKeysWith: { first, _ in first })
+                if let (container, children) = try corrected(nested, instance.children, inner, written, theirs) {
+                    var spec = instance.spec
+                    spec.container = container
+                    changed = [KerasInstance(spec: spec, layer: nil, obstacle: nil, path: instance.path, children: children)]
+                }
+            } else {
+                let wanted = record.masks.map { $0.map { numbers[$0.index] } }
+                let found = image.masks.map { $0.map { theirs[$0.index] } }
+                if wanted.filter({ $0 != nil }) != found.filter({ $0 != nil }) || wanted.count == found.count && wanted != found {
+                    let draft = KerasExpansionDraft(instance, version: version, names: Set(container.layers.map(\.name)))
+                    changed = try corrected(instance, step.call, record.masks, image.masks, leaves, draft)
+                }
             }
-            guard passing.contains(spec.className),
-                let input = spec.calls[tensor.node].inputs.first?.reference
-            else { return nil }
-            tensor = input
+            if let changed {
+                var instances = instances
+                instances.replaceSubrange(place...place, with: changed)
+                var container = container
+                container.layers = instances.map(\.spec)
+                return (container, instances)
+            }
+            for (i, output) in record.outputs.enumerated() where leaves[numbers[output.index]] == nil {
+                leaves[numbers[output.index]] = KerasTensorReference(
+                    layer: step.layer, node: step.call + order.offset(step.layer), tensor: i)
+            }
         }
         return nil
+    }
+
+    /// The record of a call, if there is one: layers of a model that is called twice have no masks of their own.
+    private func only(_ calls: [KerasCallKey: [KerasCallRecord]], _ path: String, _ call: Int) -> KerasCallRecord? {
+        guard let records = calls[KerasCallKey(path: path, call: call)], records.count == 1 else { return nil }
+        return records[0]
+    }
+
+    /// The layer with its masks given by argument or taken off, after the operations for that; nil where it can't be.
+    private func corrected(
+        _ instance: KerasInstance, _ index: Int, _ wanted: [ValueID?], _ found: [ValueID?], _ leaves: [Int: KerasTensorReference],
+        _ draft: KerasExpansionDraft
+    ) throws -> [KerasInstance]? {
+        var draft = draft
+        var spec = instance.spec
+        var call = spec.calls[index]
+        call.keywords.removeAll { $0.name == "mask" }
+        call.hasAutomaticMask = false
+        if wanted.contains(where: { $0 != nil }) {
+            // Merges of Keras 2 that leave out what is masked don't exist, and merges take no masks as arguments.
+            guard !(instance.layer is MergeLayer), !(instance.layer is ConcatenateLayer) else { return nil }
+            var masks: [KerasArgument] = []
+            var known: [Int: KerasTensorReference] = [:]
+            for mask in wanted {
+                guard let mask else {
+                    masks.append(.constant(.null))
+                    continue
+                }
+                guard let reference = try expressed(mask, leaves, &known, &draft, depth: 0) else { return nil }
+                masks.append(.tensor(reference))
+            }
+            call.keywords.append(("mask", instance.layer is AttentionLayer ? .list(masks) : masks[0]))
+        } else {
+            var position = 0
+            func bare(_ argument: KerasArgument) throws -> KerasArgument {
+                switch argument {
+                case .tensor(let reference):
+                    defer { position += 1 }
+                    guard found.indices.contains(position), found[position] != nil else { return argument }
+                    return .tensor(
+                        try draft.operation("GetItem", [:], [reference], constants: [[["class_name": "__ellipsis__", "config": [:]]]]))
+                case .constant: return argument
+                case .list(let elements): return .list(try elements.map(bare))
+                }
+            }
+            call.arguments = try call.arguments.map(bare)
+        }
+        spec.calls[index] = call
+        return draft.made
+            + [KerasInstance(spec: spec, layer: instance.layer, obstacle: nil, path: instance.path, children: instance.children)]
+    }
+
+    /// A mask as operations on what the container's layers give; nil where it isn't made of such.
+    private func expressed(
+        _ mask: ValueID, _ leaves: [Int: KerasTensorReference], _ known: inout [Int: KerasTensorReference],
+        _ draft: inout KerasExpansionDraft, depth: Int
+    ) throws -> KerasTensorReference? {
+        let number = numbers[mask.index]
+        if let reference = leaves[number] ?? known[number] { return reference }
+        guard depth < 64, let maker = makers[mask.index] else { return nil }
+        let node = graph.nodes[maker]
+        func operands() throws -> [KerasTensorReference]? {
+            var references: [KerasTensorReference] = []
+            for input in node.inputs {
+                guard let reference = try expressed(input, leaves, &known, &draft, depth: depth + 1) else { return nil }
+                references.append(reference)
+            }
+            return references
+        }
+        var result: KerasTensorReference?
+        switch node.op {
+        case .compare(.notEqual):
+            guard let constant = constant(node.inputs[1]),
+                let input = try expressed(node.inputs[0], leaves, &known, &draft, depth: depth + 1)
+            else { return nil }
+            let isInteger = !graph.type(of: node.inputs[0]).dtype.isFloat && constant == constant.rounded()
+            result = try draft.operation(
+                "NotEqual", [:], [input], constants: [isInteger ? .int(Int(constant)) : .double(constant)])
+        case .reduce(.any, let axes, let keeps):
+            guard let inputs = try operands() else { return nil }
+            let list: JSONValue = axes.count == 1 ? .int(axes[0]) : .array(axes.map { .int($0) })
+            result = try draft.operation("Any", ["axis": list, "keepdims": .bool(keeps)], inputs)
+        case .binary(.and): if let inputs = try operands() { result = try draft.operation("LogicalAnd", [:], inputs) }
+        case .binary(.or): if let inputs = try operands() { result = try draft.operation("LogicalOr", [:], inputs) }
+        case .concat(let axis):
+            if let inputs = try operands() { result = try draft.operation("Concatenate", ["axis": .int(axis)], inputs, isList: true) }
+        case .broadcast:
+            // All true: ones in the form of another mask.
+            guard constant(node.inputs[0]) == 1, let other = try maskLike(mask, leaves, &known, &draft, depth: depth + 1) else { return nil }
+            result = try draft.operation("OnesLike", [:], [other])
+        default: return nil
+        }
+        known[number] = result
+        return result
+    }
+
+    /// Another mask of the same type that can be expressed.
+    private func maskLike(
+        _ mask: ValueID, _ leaves: [Int: KerasTensorReference], _ known: inout [Int: KerasTensorReference],
+        _ draft: inout KerasExpansionDraft, depth: Int
+    ) throws -> KerasTensorReference? {
+        for node in graph.nodes {
+            guard case .compare(.notEqual) = node.op, graph.type(of: node.outputs[0]) == graph.type(of: mask),
+                leaves[numbers[node.inputs[0].index]] != nil, constant(node.inputs[1]) != nil
+            else { continue }
+            if let reference = try expressed(node.outputs[0], leaves, &known, &draft, depth: depth) { return reference }
+        }
+        return nil
+    }
+
+    /// The value of a constant with one element.
+    private func constant(_ value: ValueID) -> Double? {
+        guard let maker = makers[value.index], case .constant(let literal) = graph.nodes[maker].op, literal.values.count == 1 else {
+            return nil
+        }
+        return literal.values[0]
     }
 }

@@ -19,27 +19,74 @@ extension KerasModel {
         var plain = self
         let sums = plain.sumPairsOfBiases()
         let generation = target == .keras2 ? 2 : 3
-        var expansion = KerasExpansion(version: version, target: generation, inputShapes: try plain.lifted().inputShapes)
+        let shapes = try plain.lifted().inputShapes
+        var expansion = KerasExpansion(version: version, target: generation, inputShapes: shapes)
         (plain.container, plain.instances) = try expansion.expanded(container, instances)
         let lifted = try plain.lifted()
         let graph = try lifted.graph.removingDeadNodes()
-        var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes)
-        let (masked, layers) = try KerasMaskArguments(version: version, target: generation).written(plain.container, plain.instances)
-        let document = try writer.document(masked, layers, inputs: inputSpecs())
         var rewrites = KerasRewrites(from: version.generation, to: generation)
         rewrites.add(plain.instances, shapes: [:])
-        var obstacles = writer.translator.obstacles + rewrites.obstacles
+        var obstacles = rewrites.obstacles
         if generation == 2 {
             for parameter in parameters where parameter.tensor.dtype == .bf16 {
                 obstacles.append("weight \(parameter.name): Keras 2 can't load bf16 from HDF5")
             }
         }
-        guard obstacles.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: obstacles) }
-
         let declared = Rewrite.inOrder(sums + rewrites.rewrites)
         let changes = Dictionary(declared.map { ($0.parameter, $0) }, uniquingKeysWith: { first, _ in first })
         var tensors: [String: Tensor] = [:]
         for parameter in parameters { tensors[parameter.name] = try changes[parameter.name]?.apply(parameter.tensor) ?? parameter.tensor }
+
+        // The written configuration must compute what the source does: semantics that differ between generations show up here. Masks that
+        // differ are made arguments, one after the other, since the next layers' follow from them.
+        let wanted = try graph.mappingOps { rewrites.target($0, origin: $1) }
+        let masks = try KerasMaskArguments(version: version, target: generation, source: lifted, rewrites: rewrites)
+        var (container, instances) = (plain.container, plain.instances)
+        var corrections = 0
+        while true {
+            var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes.merging(shapes) { new, _ in new })
+            let document = try writer.document(container, instances, inputs: inputSpecs())
+            let reasons = writer.translator.obstacles + obstacles
+            guard reasons.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: reasons) }
+            let checkpoint = try checkpoint(document, tensors, generation)
+            guard let written = try KerasArchitecture.lift(checkpoint) as? KerasModel else {
+                throw UnsupportedError("the configuration for Keras \(generation) is not recognised as a model")
+            }
+            let builder: KerasBuilder
+            do {
+                builder = try written.lifted()
+            } catch let error as UnsupportedError {
+                throw UnsupportedError(
+                    "Keras \(generation) would compute something else", items: error.items.isEmpty ? [error.message] : error.items)
+            }
+            let difference = try wanted.firstDifference(from: builder.graph.removingDeadNodes())
+            if difference != nil || !builder.unbuildable.isEmpty {
+                if corrections < Self.mostCorrections, let next = try masks.corrected(container, instances, written: builder) {
+                    (container, instances) = next
+                    corrections += 1
+                    continue
+                }
+                guard let difference else {
+                    throw UnsupportedError(
+                        "Keras \(generation) can't express the model",
+                        items: builder.unbuildable.map { "layer '\($0)' (Concatenate): Keras 2 can't join masked and unmasked inputs along time" })
+                }
+                throw UnsupportedError(
+                    "Keras \(generation) would compute something else", items: ["\(difference)"] + self.reasons(generation))
+            }
+            var notes = expansion.notes + writer.translator.notes
+            if !report.optimizer.isEmpty {
+                notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
+            }
+            if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
+            return Lowered(checkpoint: checkpoint, rewrites: declared, notes: notes)
+        }
+    }
+
+    /// Calls whose masks are written down, each after a look at the whole model.
+    private static let mostCorrections = 200
+
+    private func checkpoint(_ document: JSONValue, _ tensors: [String: Tensor], _ generation: Int) throws -> Checkpoint {
         let container = try KerasContainer(parsing: document)
         let instances: [KerasInstance]
         do {
@@ -49,32 +96,9 @@ extension KerasModel {
             throw UnsupportedError("Keras \(generation) can't express the model", items: [error.description])
         }
         let weights = KerasWeightWriter(tensors: tensors)
-        let checkpoint =
-            generation == 2
+        return generation == 2
             ? try weights.named(instances, isSequential: container.isSequential, document: document)
             : try weights.store(instances, container: container, document: document)
-
-        // The written configuration must compute what the source does: semantics that differ between generations show up here.
-        guard let written = try KerasArchitecture.lift(checkpoint) as? KerasModel else {
-            throw UnsupportedError("the configuration for Keras \(generation) is not recognised as a model")
-        }
-        let wanted = try graph.mappingOps { rewrites.target($0, origin: $1) }
-        let difference: GraphDifference?
-        do {
-            difference = try wanted.firstDifference(from: written.graph())
-        } catch let error as UnsupportedError {
-            throw UnsupportedError(
-                "Keras \(generation) would compute something else", items: error.items.isEmpty ? [error.message] : error.items)
-        }
-        if let difference {
-            throw UnsupportedError("Keras \(generation) would compute something else", items: ["\(difference)"] + reasons(generation))
-        }
-        var notes = expansion.notes + writer.translator.notes
-        if !report.optimizer.isEmpty {
-            notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
-        }
-        if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
-        return Lowered(checkpoint: checkpoint, rewrites: declared, notes: notes)
     }
 
     /// Where the generations are known to compute different things, as far as this model uses them.

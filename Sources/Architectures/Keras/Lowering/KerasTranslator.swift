@@ -48,9 +48,9 @@ struct KerasTranslator {
             case .constraint: if let value = object(member.value, module: "keras.constraints", of: spec) { result[key] = value }
             case .layer:
                 if let list = member.value.array {
-                    result[key] = .array(list.map { wrapped($0, key: key, of: spec) })
+                    result[key] = .array(list.map { wrapped($0, key: key, of: spec, path: path) })
                 } else {
-                    result[key] = wrapped(member.value, key: key, of: spec)
+                    result[key] = wrapped(member.value, key: key, of: spec, path: path)
                 }
             case .modelled, .inert:
                 // The first layer of old stacks holds its input's dtype; weights have never been integers.
@@ -72,7 +72,7 @@ struct KerasTranslator {
         config["go_backwards"] = false
         if let name = config["name"]?.string { config["name"] = .string("backward_\(name)") }
         document["config"] = .object(config)
-        return wrapped(.object(document), key: "backward_layer", of: spec)
+        return wrapped(.object(document), key: "backward_layer", of: spec, path: "")
     }
 
     private func renamed(_ key: String, className: String) -> String {
@@ -180,11 +180,12 @@ struct KerasTranslator {
     }
 
     /// A wrapped layer.
-    private mutating func wrapped(_ value: JSONValue, key: String, of spec: KerasLayerSpec) -> JSONValue {
+    /// - Parameter path: of the wrapper.
+    private mutating func wrapped(_ value: JSONValue, key: String, of spec: KerasLayerSpec, path: String) -> JSONValue {
         guard !value.isNull, var inner = try? KerasLayerSpec(parsing: value, depth: 0) else { return value }
         // Keras 3 mixes up the states of a stack of one cell; the cell by itself is the same.
         if target == 3, key == "cell", inner.className == "StackedRNNCells", let cells = inner.config["cells"]?.array, cells.count == 1 {
-            return wrapped(cells[0], key: key, of: spec)
+            return wrapped(cells[0], key: key, of: spec, path: path)
         }
         // Keras 3 keeps the prefixes in the children's names; Keras 2 adds them itself.
         if target == 2 && spec.className == "Bidirectional" {
@@ -194,9 +195,10 @@ struct KerasTranslator {
         }
         let layer = (try? KerasLayerTable.make(KerasLayerConfig(spec: inner, version: version))) ?? nil
         if let model = layer as? ModelLayer {
-            var writer = KerasConfigWriter(version: version, target: target)
+            let shapes = inputShapes.inside(path)
+            var writer = KerasConfigWriter(version: version, target: target, inputShapes: shapes)
             do {
-                var expansion = KerasExpansion(version: version, target: target, inputShapes: [:])
+                var expansion = KerasExpansion(version: version, target: target, inputShapes: shapes)
                 let (container, instances) = try expansion.expanded(model.container, model.instances)
                 let document = try writer.document(container, instances, inputs: nil)
                 notes += writer.translator.notes

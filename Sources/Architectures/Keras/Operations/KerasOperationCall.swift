@@ -138,10 +138,16 @@ struct KerasOperationCall<Tensor: Hashable & Sendable> {
             guard order?.double != 2 || axes?.count == 1 else { throw reader.failure("is the norm of matrices") }
             return (.norm(axes: axes, keeps: try reader.flag("keepdims", at: isKeras3 ? nil : 3)), try first())
         case "argmax", "argmin":
-            _ = try reader.json("output_type")
+            // TensorFlow counts in int64 unless told otherwise, Keras 3 in int32.
+            let type = try reader.text("output_type", default: "int64")
+            guard type == "int64" || type == "int32" else { throw reader.failure("gives \(type)") }
+            let dtype = isKeras3 || type == "int32" ? DType.i32 : .i64
             let axis = try reader.int("axis", "dimension", at: isKeras3 ? nil : 1, default: isKeras3 ? nil : 0)
             let keeps = try reader.flag("keepdims")
-            return (name == "argmax" ? .argmax(axis: axis, keeps: keeps) : .argmin(axis: axis, keeps: keeps), try first())
+            return (
+                name == "argmax" ? .argmax(axis: axis, keeps: keeps, dtype: dtype) : .argmin(axis: axis, keeps: keeps, dtype: dtype),
+                try first()
+            )
         case "cumsum": return (.cumulativeSum(axis: try axis(isKeras3 ? nil : 0)), try first())
 
         case "getitem": return (.getItem(try indices(&reader)), try first())

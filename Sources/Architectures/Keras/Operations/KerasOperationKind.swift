@@ -22,8 +22,9 @@ enum KerasOperationKind: Hashable, Sendable {
     case logSumExp(axes: [Int]?, keeps: Bool)
     /// Euclidean.
     case norm(axes: [Int]?, keeps: Bool)
-    case argmax(axis: Int, keeps: Bool)
-    case argmin(axis: Int, keeps: Bool)
+    /// Positions are i64 or i32.
+    case argmax(axis: Int, keeps: Bool, dtype: DType)
+    case argmin(axis: Int, keeps: Bool, dtype: DType)
     case cumulativeSum(axis: Int)
     case getItem([Index])
     /// Of a list.

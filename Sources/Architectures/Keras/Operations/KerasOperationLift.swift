@@ -68,11 +68,11 @@ struct KerasOperationLift {
             let squares = try builder.graph.binary(.multiply, builder.float(x), builder.float(x))
             let sum = try builder.graph.append(.reduce(.sum, axes: all(axes), keepsDimensions: keeps), [squares])
             return [try builder.graph.unary(.sqrt, sum)]
-        case .argmax(let axis, let keeps), .argmin(let axis, let keeps):
+        case .argmax(let axis, let keeps, let dtype), .argmin(let axis, let keeps, let dtype):
             var value = x
             if case .argmin = kind { value = try builder.graph.unary(.negate, x) }
             let index = try builder.graph.append(.argmax(axis: front(axis, rank), keepsDimensions: keeps), [value])
-            return [generation == 3 ? try builder.graph.append(.cast(.i32), [index]) : index]
+            return [dtype == .i32 ? try builder.graph.append(.cast(.i32), [index]) : index]
         case .cumulativeSum(let axis): return [try builder.graph.append(.cumulativeSum(axis: front(axis, rank)), [x])]
 
         case .getItem(let indices): return [try item(x, indices, in: &builder)]
@@ -186,7 +186,8 @@ struct KerasOperationLift {
             "int32": .i32, "int64": .i64, "uint8": .u8, "uint16": .u16, "uint32": .u32, "bool": .bool,
         ]
         guard let dtype = dtypes[name] else { throw UnsupportedError("\(title) casts to \(name), which isn't supported") }
-        return builder.graph.type(of: x).dtype == dtype ? x : try builder.graph.append(.cast(dtype), [x])
+        if builder.graph.type(of: x).dtype == dtype { return x }
+        return try builder.castPosition(x, to: dtype) ?? builder.graph.append(.cast(dtype), [x])
     }
 
     private func matmul(_ a: ValueID, _ b: ValueID, _ turnsLeft: Bool, _ turnsRight: Bool, in builder: inout KerasBuilder) throws -> ValueID
@@ -304,6 +305,15 @@ struct KerasOperationLift {
 }
 
 extension KerasBuilder {
+    /// A position that was made i32 as another type, from what it was before; nil for other values. The generations count positions in
+    /// different integers.
+    fileprivate mutating func castPosition(_ x: ValueID, to dtype: DType) throws -> ValueID? {
+        guard graph.type(of: x).dtype == .i32, let cast = graph.nodes.last(where: { $0.outputs == [x] }), case .cast = cast.op,
+            let source = graph.nodes.last(where: { $0.outputs == cast.inputs }), case .argmax = source.op
+        else { return nil }
+        return dtype == .i64 ? source.outputs[0] : try graph.append(.cast(dtype), source.outputs)
+    }
+
     mutating func logSumExp(_ x: ValueID, axes: [Int], keeps: Bool) throws -> ValueID {
         let top = try graph.append(.reduce(.maximum, axes: axes, keepsDimensions: true), [x])
         let sum = try graph.append(

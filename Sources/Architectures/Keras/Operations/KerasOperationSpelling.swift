@@ -85,11 +85,13 @@ struct KerasOperationSpelling {
         case .logSumExp(let axes, let keeps): self = reduced("logsumexp", axes, keeps)
         case .norm(let axes, let keeps):
             self = reduced("norm", axes, keeps, extra: [Attribute("ord", "ord", "euclidean", keras3Value: .null)])
-        case .argmax(let axis, let keeps), .argmin(let axis, let keeps):
+        case .argmax(let axis, let keeps, let dtype), .argmin(let axis, let keeps, let dtype):
             var name = "argmax"
             if case .argmin = kind { name = "argmin" }
             self.init(name, [Attribute("axis", "axis", .int(axis)), Attribute(nil, "keepdims", .bool(keeps))])
+            if dtype == .i32 { attributes.append(Attribute("output_type", nil, "int32")) }
             if keeps { obstacles[2] = "keeps the axis" }
+            if dtype != .i32 { obstacles[3] = "gives int64" }
         case .cumulativeSum(let axis): self.init("cumsum", [Attribute("axis", "axis", .int(axis))])
         case .getItem: self.init("getitem")
         case .concat(let axis): self.init("concat", [Attribute("axis", "axis", .int(axis))], takesList: true)

@@ -42,6 +42,8 @@ enum TensorFlowNode {
             guard operands.count == 2 else { break }
             set("transpose_a", .bool(flag("adj_x")))
             set("transpose_b", .bool(flag("adj_y")))
+        case "ArgMax", "ArgMin":
+            if let type = attributes?["output_type"]?["type"]?.string { set("output_type", .string(dtypes[type] ?? type)) }
         case "Squeeze":
             if let axes = ints("squeeze_dims"), !axes.isEmpty { set("axis", .array(axes)) }
         case "Cast":

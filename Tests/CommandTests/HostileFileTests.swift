@@ -1,0 +1,122 @@
+import ByteIO
+import TestSupport
+import Testing
+
+/// Links, external data, bombs and code are refused before anything is allocated for them: each kind by a file, with the name of the rule, in a
+/// process that may map little more than the program itself.
+@Suite struct HostileFileTests {
+    struct Case: Sendable, CustomStringConvertible {
+        var kind: String
+        var command: String
+        var path: String
+        var code: Int32
+        /// The rule's name and number, or the words of what is refused.
+        var words: String
+
+        init(_ kind: String, _ command: String, _ path: String, _ code: Int32, _ words: String) {
+            (self.kind, self.command, self.path, self.code, self.words) = (kind, command, path, code, words)
+        }
+
+        var description: String { "\(kind): \(command) \(path)" }
+    }
+
+    private static let hdf5: [(String, String, String)] = [
+        ("external link", "external_link", "external-link (H3)"), ("external link to a file that exists", "external_link_absolute", "external-link (H3)"),
+        ("link of a user's kind", "user_defined_link", "user-defined-link (H4)"),
+        ("external storage", "external_storage", "external-storage (H5)"), ("virtual dataset", "virtual_dataset", "virtual-dataset (H6)"),
+        ("huge dataspace, in chunks", "shape_bomb", "shape-bomb (H7)"),
+        ("huge dataspace, in one piece", "shape_bomb_contiguous", "shape-bomb (H7)"),
+        ("many large dataspaces", "shape_bomb_many", "shape-bomb (H7)"), ("soft links in a circle", "soft_link_cycle", "link-cycle (H8)"),
+        ("soft link to itself", "soft_link_self", "link-cycle (H8)"), ("groups in a circle", "group_hard_link_cycle", "link-cycle (H8)"),
+        ("group that holds the root", "group_hard_link_root", "link-cycle (H8)"),
+        ("strings that share their bytes", "shared_strings", "metadata-too-large (H12)"),
+    ]
+
+    static let cases: [Case] =
+        hdf5.flatMap { kind, name, words in
+            ["inspect", "check", "run"].map { Case(kind, $0, "invalid/hdf5/\(name).h5", 65, words) }
+        } + [
+            Case("external link in an archive", "run", "invalid/keras/weight_external_link.keras", 65, "external-link"),
+            Case("Lambda with code, .h5", "run", "invalid/keras/lambda_layer.h5", 69, "layer 'lambda' is of the class Lambda"),
+            Case("Lambda with code, .keras", "run", "invalid/keras/lambda_layer.keras", 69, "layer 'lambda' is of the class Lambda"),
+            Case("huge layer", "run", "invalid/keras/units_huge.h5", 65, "bad-config-value"),
+            Case("pickled call of eval", "inspect", "invalid/pytorch/global_eval_2.pt", 65, "unsafe-global"),
+            Case("pickled call of exec", "inspect", "invalid/pytorch/global_exec_4.pt", 65, "unsafe-global"),
+            Case("pickled call of open", "inspect", "invalid/pytorch/global_open_2.pt", 65, "unsafe-global"),
+            Case("pickled module", "inspect", "invalid/pytorch/module_zip.pt", 69, "a pickled module"),
+            Case("pickled tensor of huge shape", "inspect", "invalid/pytorch/shape_expanded_bomb.pt", 65, "shape-bomb (P12)"),
+            Case("pickle memo of huge number", "inspect", "invalid/pytorch/memo_huge.pt", 65, "bad-memo"),
+            Case("header of huge length", "inspect", "invalid/safetensors/header_huge.safetensors", 65, "header-too-large"),
+        ]
+
+    /// The program and its libraries take most of it; what is left is less than any of the bombs asks for.
+    private static let addressSpace = 400 << 20
+    /// Its own pages, and those of the child that parses.
+    private static let peakByteCount = 96 << 20
+
+    @Test(arguments: cases) func isRefusedByNameInLittleMemory(hostile: Case) throws {
+        try expect(hostile, hostile.path)
+    }
+
+    private func expect(_ hostile: Case, _ path: String) throws {
+        let result = try Tool.run([hostile.command, path], addressSpace: Self.addressSpace)
+        #expect(result.code == hostile.code, "\(result.errorText)")
+        #expect(result.errorText.contains(hostile.words), "\(result.errorText)")
+        #expect(result.errorText.split(separator: "\n").count == 1 && result.text.isEmpty)
+        #expect(result.peakByteCount <= Self.peakByteCount, "\(result.peakByteCount) bytes")
+    }
+
+    /// Archives made here: too large for the folder of fixtures, or nothing but a claim.
+    @Test func archivesThatExpand() throws {
+        let scratch = try TemporaryDirectory()
+        let metadata = CraftedZip.Member("metadata.json", Array(#"{"keras_version": "3.15.1"}"#.utf8))
+        let configuration = CraftedZip.Member("config.json", Array(#"{"class_name": "Sequential", "config": {"layers": []}}"#.utf8))
+
+        // 3 GiB, out of 100 bytes.
+        var claim = CraftedZip.Member.deflated("model.weights.h5", [UInt8](repeating: 0, count: 100))
+        claim.size = 3 << 30
+        var path = try scratch.write(CraftedZip([metadata, configuration, claim]).bytes, to: "claim.keras")
+        try expect(Case("zip bomb", "inspect", path, 65, "zip-bomb"), path)
+
+        // A document of 3 GiB.
+        var document = CraftedZip.Member.deflated("config.json", Array("{}".utf8))
+        document.size = 3 << 30
+        path = try scratch.write(CraftedZip([metadata, document, CraftedZip.Member("model.weights.h5")]).bytes, to: "document.keras")
+        try expect(Case("large document", "inspect", path, 65, "too-large"), path)
+
+        // 8 MiB that claim to be 1000 bytes: no more than those are taken out.
+        var liar = CraftedZip.Member.deflated("model.weights.h5", [UInt8](repeating: 0, count: 8 << 20))
+        liar.size = 1_000
+        path = try scratch.write(CraftedZip([metadata, configuration, liar]).bytes, to: "liar.keras")
+        try expect(Case("zip bomb that lies", "inspect", path, 65, "zip-mismatch"), path)
+
+        // The same bytes under many names.
+        path = try scratch.write(try overlapping(), to: "overlap.keras")
+        try expect(Case("members that overlap", "inspect", path, 65, "zip-overlap"), path)
+    }
+
+    private func overlapping() throws -> [UInt8] {
+        let first = CraftedZip.Member("metadata.json", [UInt8](repeating: 0x20, count: 1_000))
+        var second = CraftedZip.Member("metadata.json", first.data)
+        second.offset = 0
+        second.name = Array("config.json".utf8)
+        return CraftedZip([first, second]).bytes
+    }
+
+    /// Classes and functions of the user's own, named by module: nothing is imported, the layer is refused by name.
+    @Test(arguments: [
+        (#"{"module": "os", "class_name": "system", "config": {"name": "shell", "command": "true"}, "registered_name": "evil>system"}"#, "system"),
+        (#"{"module": "my.models", "class_name": "Dense", "config": {"name": "shell", "units": 2}, "registered_name": "mine>Dense"}"#, "Dense"),
+        (#"{"module": "keras.layers", "class_name": "Dense", "config": {"name": "shell", "units": 2, "activation": {"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "function"}}, "registered_name": null}"#, "eval"),
+    ]) func customObjects(layer: String, words: String) throws {
+        let scratch = try TemporaryDirectory()
+        let input = #"{"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [null, 3], "dtype": "float32", "name": "x"}, "registered_name": null}"#
+        let text = #"{"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [\#(input), \#(layer)]}, "registered_name": null}"#
+        let weights = try scratch.write(try ByteRegion(path: Fixtures.path("keras3/keras3_functional_small.weights.h5")).bytes(), to: "m.weights.h5")
+        _ = try scratch.write(Array(text.utf8), to: "m.json")
+        let result = try Tool.run(["run", weights], addressSpace: Self.addressSpace)
+        #expect(result.code == 69, "\(result.errorText)")
+        #expect(result.errorText.contains("'shell'") && result.errorText.contains(words), "\(result.errorText)")
+        #expect(result.peakByteCount <= Self.peakByteCount)
+    }
+}

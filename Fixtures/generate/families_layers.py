@@ -417,6 +417,13 @@ def add(keras, generation, table):
         return keras.Model(x, outputs), [floats(rng, 3, TIME, FEATURES, scale=3)]
 
     if generation == 2:
+        @case("rnn_constants")
+        def _(rng):
+            # Cells of Keras take none; a stack of them lets constants pass by.
+            x = keras.Input((TIME, FEATURES), name="values")
+            c = keras.Input((2,), name="constants")
+            return keras.Model([x, c], L.RNN([L.GRUCell(4), L.LSTMCell(3)], name="stack")(x, constants=[c])), [floats(rng, 3, TIME, FEATURES), floats(rng, 3, 2)]
+
         @case("rnn_stack_of_one")
         def _(rng):
             x = keras.Input((TIME, FEATURES), name="values")

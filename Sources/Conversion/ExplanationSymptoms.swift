@@ -183,7 +183,7 @@ struct ExplanationSymptoms {
         else { return }
         add(
             message,
-            "channels_first, which TensorFlow computes on a CPU with oneDNN alone: not with TF_ENABLE_ONEDNN_OPTS=0, nor on processors without it",
+            "channels_first: on a CPU TensorFlow needs oneDNN for it, so not with TF_ENABLE_ONEDNN_OPTS=0, nor on other processors",
             places: [name])
     }
 
@@ -194,7 +194,8 @@ struct ExplanationSymptoms {
         return [
             "Conv1D": [convolution, convolution], "Conv2D": [convolution, convolution], "Convolution1D": [convolution, convolution],
             "Convolution2D": [convolution, convolution], "Conv1DTranspose": [transposed, transposed],
-            "Conv2DTranspose": [transposed, nil], "SeparableConv2D": [nil, "Depthwise convolution on CPU is only supported for NHWC format"],
+            "Conv2DTranspose": [transposed, nil],
+            "SeparableConv2D": [nil, "Depthwise convolution on CPU is only supported for NHWC format"],
             "MaxPooling2D": [nil, "Default MaxPoolingOp only supports NHWC on device type CPU"],
             "AveragePooling2D": [nil, "Default AvgPoolingOp only supports NHWC on device type CPU"],
         ]

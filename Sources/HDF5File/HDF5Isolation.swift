@@ -107,7 +107,8 @@ public enum HDF5Isolation {
             throw timeout("no answer after \(Self.seconds(budget.wallSeconds + 5)) s, with processor time left to it")
         case .tooMuch:
             throw HDF5Error.make(
-                "parser-limit", "H18", expected: "an index of at most \(budget.replyByteCount) bytes, in proportion to the file", found: "more")
+                "parser-limit", "H18", expected: "an index of at most \(budget.replyByteCount) bytes, in proportion to the file",
+                found: "more")
         }
         guard outcome.status == 0, let reply = try? IndexReply(decoding: bytes) else {
             let how = signal != 0 ? "signal \(signal)" : "exit code \(outcome.status >> 8 & 0xFF)"

@@ -26,7 +26,8 @@ public struct ValueNumbering: Sendable {
             result[parameter.value.index] = number(.parameter(parameter.name, graph.type(of: parameter.value)))
         }
         for node in graph.nodes {
-            let op = transform(node.op, node.origin).countingAxesFromFront(rank: node.inputs.first.map { graph.type(of: $0).shape.rank } ?? 0)
+            let rank = node.inputs.first.map { graph.type(of: $0).shape.rank } ?? 0
+            let op = transform(node.op, node.origin).countingAxesFromFront(rank: rank)
             let inputs = node.inputs.map { result[$0.index] }
             for (position, output) in node.outputs.enumerated() {
                 result[output.index] = number(.output(op, inputs: inputs, position: position))

@@ -1,9 +1,10 @@
 import ByteIO
+import JSON
 import TestSupport
 import Testing
 
-/// Links, external data, bombs and code are refused before anything is allocated for them: each kind by a file, with the name of the rule, in a
-/// process that may map little more than the program itself.
+/// Links, external data, bombs and code are refused before anything is allocated for them: each kind by a file, with the name of the rule,
+/// in a process that may map little more than the program itself.
 @Suite struct HostileFileTests {
     struct Case: Sendable, CustomStringConvertible {
         var kind: String
@@ -21,7 +22,8 @@ import Testing
     }
 
     private static let hdf5: [(String, String, String)] = [
-        ("external link", "external_link", "external-link (H3)"), ("external link to a file that exists", "external_link_absolute", "external-link (H3)"),
+        ("external link", "external_link", "external-link (H3)"),
+        ("external link to a file that exists", "external_link_absolute", "external-link (H3)"),
         ("link of a user's kind", "user_defined_link", "user-defined-link (H4)"),
         ("external storage", "external_storage", "external-storage (H5)"), ("virtual dataset", "virtual_dataset", "virtual-dataset (H6)"),
         ("huge dataspace, in chunks", "shape_bomb", "shape-bomb (H7)"),
@@ -105,15 +107,28 @@ import Testing
 
     /// Classes and functions of the user's own, named by module: nothing is imported, the layer is refused by name.
     @Test(arguments: [
-        (#"{"module": "os", "class_name": "system", "config": {"name": "shell", "command": "true"}, "registered_name": "evil>system"}"#, "system"),
-        (#"{"module": "my.models", "class_name": "Dense", "config": {"name": "shell", "units": 2}, "registered_name": "mine>Dense"}"#, "Dense"),
-        (#"{"module": "keras.layers", "class_name": "Dense", "config": {"name": "shell", "units": 2, "activation": {"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "function"}}, "registered_name": null}"#, "eval"),
-    ]) func customObjects(layer: String, words: String) throws {
+        ("os", "system", "evil>system", "linear", "system"), ("my.models", "Dense", "mine>Dense", "linear", "Dense"),
+        ("keras.layers", "Dense", "", "eval", "eval"),
+    ]) func customObjects(module: String, className: String, registered: String, activation: String, words: String) throws {
         let scratch = try TemporaryDirectory()
-        let input = #"{"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [null, 3], "dtype": "float32", "name": "x"}, "registered_name": null}"#
-        let text = #"{"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [\#(input), \#(layer)]}, "registered_name": null}"#
-        let weights = try scratch.write(try ByteRegion(path: Fixtures.path("keras3/keras3_functional_small.weights.h5")).bytes(), to: "m.weights.h5")
-        _ = try scratch.write(Array(text.utf8), to: "m.json")
+        let function: JSONValue = [
+            "module": "builtins", "class_name": "function", "config": .string(activation), "registered_name": "function",
+        ]
+        let layer: JSONValue = [
+            "module": .string(module), "class_name": .string(className),
+            "registered_name": registered.isEmpty ? .null : .string(registered),
+            "config": ["name": "shell", "units": 2, "activation": activation == "linear" ? "linear" : function],
+        ]
+        let input: JSONValue = [
+            "module": "keras.layers", "class_name": "InputLayer", "registered_name": .null,
+            "config": ["batch_shape": [.null, 3], "dtype": "float32", "name": "x"],
+        ]
+        let document: JSONValue = [
+            "module": "keras", "class_name": "Sequential", "registered_name": .null, "config": ["name": "s", "layers": [input, layer]],
+        ]
+        let source = Fixtures.path("keras3/keras3_functional_small.weights.h5")
+        let weights = try scratch.write(try ByteRegion(path: source).bytes(), to: "m.weights.h5")
+        _ = try scratch.write(Array(document.serialized(.python).utf8), to: "m.json")
         let result = try Tool.run(["run", weights], addressSpace: Self.addressSpace)
         #expect(result.code == 69, "\(result.errorText)")
         #expect(result.errorText.contains("'shell'") && result.errorText.contains(words), "\(result.errorText)")

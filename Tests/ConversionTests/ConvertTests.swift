@@ -9,27 +9,12 @@ import Testing
 @Suite struct ConvertTests {
     /// What a target can't express, with words of the reason.
     static let refused: [String: (kinds: Set<OutputKind>, words: String)] = {
-        let masks = "merge layers combine the masks of their inputs differently"
         let toKeras3: Set<OutputKind> = [.keras, .kerasWeights, .kerasShards]
         return [
             "keras2_lstm_hard_sigmoid": (toKeras3, "also acts on the cell state"),
-            "keras3_initial_state_mask": ([.hdf5], "take no notice of a mask"),
-            "keras2_merge_add_one_mask": (toKeras3, masks),
-            "keras2_merge_add_two_masks": (toKeras3, masks),
-            "keras2_merge_concatenate_one_mask": (toKeras3, masks),
-            "keras2_merge_concatenate_two_masks": (toKeras3, masks),
-            "keras2_merge_others_one_mask": (toKeras3, masks),
-            "keras2_merge_others_two_masks": (toKeras3, masks),
-            "tfkeras_merge_add_two_masks": (toKeras3, masks),
             "keras3_activation_dense": ([.hdf5], "Keras 2 has no activation 'glu'"),
             "keras3_activation_layers": ([.hdf5], "Keras 2 has no activation 'sparsemax'"),
             "keras3_lstm_hard_sigmoid": ([.hdf5], "also acts on the cell state"),
-            "keras3_merge_add_one_mask": ([.hdf5], masks),
-            "keras3_merge_add_two_masks": ([.hdf5], masks),
-            "keras3_merge_concatenate_one_mask": ([.hdf5], masks),
-            "keras3_merge_concatenate_two_masks": ([.hdf5], masks),
-            "keras3_merge_others_one_mask": ([.hdf5], masks),
-            "keras3_merge_others_two_masks": ([.hdf5], masks),
             "keras2_multi_head_attention_masks": (toKeras3, "takes the masks off its arguments"),
             "tfkeras_multi_head_attention_masks": (toKeras3, "takes the masks off its arguments"),
             "keras3_multi_head_attention_window": ([.hdf5], "MultiHeadAttention of Keras 2 has no sliding_window"),
@@ -40,8 +25,6 @@ import Testing
             "keras2_time_distributed_inner_mask": (toKeras3, "gives its layer no mask of its own"),
             "keras2_conv1d_separable": (toKeras3, "no causal padding"),
             "keras3_rms_normalization": ([.hdf5], "Keras 2 has no class RMSNormalization"),
-            "keras2_ops_reductions": (toKeras3, "against cast"),
-            "keras3_ops_reductions": ([.hdf5], "cast against"),
             // What the loaders of the frameworks refuse, found by trying.
             "keras2_names_odd": (toKeras3, "Keras 3 takes no '/' in names"),
             "keras3_names_odd": ([.hdf5], "TensorFlow takes only letters"),

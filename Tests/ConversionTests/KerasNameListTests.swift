@@ -7,8 +7,8 @@ import ModelIR
 import TestSupport
 import Testing
 
-/// Lists of names past the 64512 bytes that an attribute may have: Keras 2 cuts them into `layer_names0`, `layer_names1`, .. and so does what is
-/// written; a whole model goes there and back.
+/// Lists of names past the 64512 bytes that an attribute may have: Keras 2 cuts them into `layer_names0`, `layer_names1`, .., and so does
+/// what is written; a whole model goes there and back.
 @Suite struct KerasNameListTests {
     static let count = 1_300
 
@@ -58,7 +58,8 @@ import Testing
         ]
         for (part, prefix) in [("outer", ""), ("inner", "nested/")] {
             for i in 0..<count {
-                let (scale, shift) = (Double.random(in: 0.999...1.001, using: &generator), Double.random(in: -0.005...0.005, using: &generator))
+                let scale = Double.random(in: 0.999...1.001, using: &generator)
+                let shift = Double.random(in: -0.005...0.005, using: &generator)
                 checkpoint.tensors.append(
                     .init(name: "\(prefix)\(name(i, part))/kernel", tensor: Tensor([scale], dtype: .f32, shape: [1, 1])))
                 checkpoint.tensors.append(.init(name: "\(prefix)\(name(i, part))/bias", tensor: Tensor([shift], dtype: .f32, shape: [1])))
@@ -122,7 +123,8 @@ import Testing
         let model = try ModelFile.open(path).requireModel()
         let graph = try model.graph()
         let parameters = Dictionary(model.parameters.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-        let result = try Executor.run(graph, parameters: parameters, inputs: matchedInputs(Arrays.read(inputs), to: model, graph: graph).inputs)
+        let values = try matchedInputs(Arrays.read(inputs), to: model, graph: graph).inputs
+        let result = try Executor.run(graph, parameters: parameters, inputs: values)
         return try #require(result.outputs.first).tensor.doubles()
     }
 }

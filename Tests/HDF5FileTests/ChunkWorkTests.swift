@@ -4,14 +4,18 @@ import Testing
 
 @testable import HDF5File
 
-/// Reading a dataset of many chunks: work is counted, in structures, bytes of structures and chunks decoded, and grows as the number of chunks.
+/// Reading a dataset of many chunks: work is counted, in structures, bytes of structures and chunks decoded, and grows as the number of
+/// chunks.
 @Suite struct ChunkWorkTests {
     private static let chunkByteCount = 8
 
-    /// A file that is nothing but a version 1 B-tree of chunks, 64 entries a node as libhdf5 writes it, and the chunks; chunk i holds the number i.
+    /// A file that is nothing but a version 1 B-tree of chunks, 64 entries a node as libhdf5 writes it, and the chunks; chunk i holds the
+    /// number i.
     private static func file(chunkCount: Int) -> (region: ByteRegion, root: UInt64) {
         var bytes: [UInt8] = []
-        func append(_ value: UInt64, _ count: Int) { for i in 0..<count { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * i))) } }
+        func append(_ value: UInt64, _ count: Int) {
+            for i in 0..<count { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * i))) }
+        }
         for i in 0..<chunkCount { append(UInt64(i), chunkByteCount) }
         /// Entries of a level: the first chunk below, and where it lies.
         var entries = (0..<chunkCount).map { (first: $0, address: UInt64($0 * chunkByteCount)) }
@@ -43,7 +47,7 @@ import Testing
 
     private static func chunks(_ count: Int, root: UInt64) -> HDF5Index.Chunks {
         HDF5Index.Chunks(
-            shape: [1], filters: [], fill: [UInt8](repeating: 0, count: 8), maximumShape: [UInt64(count)], location: .tree1(root))
+            shape: [1], filters: [], fill: [UInt8](repeating: 0, count: 8), maximumShape: [UInt64(count)], location: .tree1(address: root))
     }
 
     @Test func workGrowsAsTheNumberOfChunks() throws {
@@ -65,7 +69,9 @@ import Testing
             var piece = [UInt8](repeating: 0, count: 1_001)
             while found.count < storage.byteCount {
                 let size = min(piece.count, storage.byteCount - found.count)
-                try piece.withUnsafeMutableBytes { try storage.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[..<size]), at: found.count) }
+                try piece.withUnsafeMutableBytes {
+                    try storage.read(into: UnsafeMutableRawBufferPointer(rebasing: $0[..<size]), at: found.count)
+                }
                 found += piece[..<size]
             }
             #expect(found.elementsEqual(try region.bytes(0..<count * 8)))

@@ -176,7 +176,8 @@ struct KerasContainerLift {
             let inputs = call.masked(asFound: false).inputs
             let outputs = try KerasContainerLift(container: nested, instances: instance.children, base: base)
                 .outputs(of: inputs, in: &builder).map(\.1)
-            builder.note(KerasCallRecord(inputs: inputs.map(\.value), masks: [], outputs: outputs.map(\.value)), call: index)
+            builder.note(
+                KerasCallRecord(inputs: inputs.map(\.value), masks: inputs.map(\.mask), outputs: outputs.map(\.value)), call: index)
             return outputs
         }
         guard let layer = instance.layer else { throw UnsupportedError("the model can't be run", items: instance.obstacles) }

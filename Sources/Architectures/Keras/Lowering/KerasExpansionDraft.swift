@@ -112,8 +112,10 @@ struct KerasExpansionDraft {
     }
 
     /// The node under the name of the one that is replaced.
-    mutating func last(_ className: String, _ config: JSONObject, _ inputs: [KerasTensorReference]) throws {
-        made.append(try node(className, spec.name, config, inputs))
+    mutating func last(
+        _ className: String, _ config: JSONObject, _ inputs: [KerasTensorReference], constants: [JSONValue] = []
+    ) throws {
+        made.append(try node(className, spec.name, config, inputs, constants))
     }
 
     /// A node in the words of Keras 3, which are understood whatever the model's generation.

@@ -60,19 +60,18 @@ struct KerasMaskArguments {
             let instance = instances[place]
             guard let record = only(calls, instance.path, step.call), let image = only(written, instance.path, position) else { continue }
             var changed: [KerasInstance]?
-            if let nested = instance.spec.container {
+            let wanted = record.masks.map { $0.map { numbers[$0.index] } }
+            let found = image.masks.map { $0.map { theirs[$0.index] } }
+            if wanted.filter({ $0 != nil }) != found.filter({ $0 != nil }) || wanted.count == found.count && wanted != found {
+                let draft = KerasExpansionDraft(instance, version: version, names: Set(container.layers.map(\.name)))
+                changed = try corrected(instance, step.call, record.masks, image.masks, leaves, draft)
+            }
+            if changed == nil, let nested = instance.spec.container {
                 let inner = Dictionary(zip(nested.inputs, record.inputs), uniquingKeysWith: { first, _ in first })
                 if let (container, children) = try corrected(nested, instance.children, inner, written, theirs) {
                     var spec = instance.spec
                     spec.container = container
                     changed = [KerasInstance(spec: spec, layer: nil, obstacle: nil, path: instance.path, children: children)]
-                }
-            } else {
-                let wanted = record.masks.map { $0.map { numbers[$0.index] } }
-                let found = image.masks.map { $0.map { theirs[$0.index] } }
-                if wanted.filter({ $0 != nil }) != found.filter({ $0 != nil }) || wanted.count == found.count && wanted != found {
-                    let draft = KerasExpansionDraft(instance, version: version, names: Set(container.layers.map(\.name)))
-                    changed = try corrected(instance, step.call, record.masks, image.masks, leaves, draft)
                 }
             }
             if let changed {
@@ -107,8 +106,8 @@ struct KerasMaskArguments {
         call.keywords.removeAll { $0.name == "mask" }
         call.hasAutomaticMask = false
         if wanted.contains(where: { $0 != nil }) {
-            // Merges of Keras 2 that leave out what is masked don't exist, and merges take no masks as arguments.
-            guard !(instance.layer is MergeLayer), !(instance.layer is ConcatenateLayer) else { return nil }
+            // Merges take no masks as arguments; of models, those of one input.
+            guard !(instance.layer is ConcatenateLayer), instance.layer != nil || wanted.count == 1 else { return nil }
             var masks: [KerasArgument] = []
             var known: [Int: KerasTensorReference] = [:]
             for mask in wanted {
@@ -119,6 +118,7 @@ struct KerasMaskArguments {
                 guard let reference = try expressed(mask, leaves, &known, &draft, depth: 0) else { return nil }
                 masks.append(.tensor(reference))
             }
+            if instance.layer is MergeLayer { return try spelledOut(instance, index, masks.map(\.reference), &draft) }
             call.keywords.append(("mask", instance.layer is AttentionLayer ? .list(masks) : masks[0]))
         } else {
             var position = 0
@@ -140,6 +140,54 @@ struct KerasMaskArguments {
             + [KerasInstance(spec: spec, layer: instance.layer, obstacle: nil, path: instance.path, children: instance.children)]
     }
 
+    /// A product or an extreme that leaves masked elements out, as Keras 3 computes it, in operations: Keras 2 has no layer for it.
+    /// - Returns: nil where the inputs aren't tensors of one call.
+    private func spelledOut(
+        _ instance: KerasInstance, _ index: Int, _ masks: [KerasTensorReference?], _ draft: inout KerasExpansionDraft
+    ) throws -> [KerasInstance]? {
+        let inputs = instance.spec.calls[index].inputs.compactMap(\.reference)
+        guard instance.spec.calls.count == 1, inputs.count == masks.count, inputs.count >= 2 else { return nil }
+        let aligned = try masks.map { try $0.map { try draft.operation("ExpandDims", ["axis": -1], [$0]) } }
+        if instance.spec.className == "Multiply" {
+            var factors: [KerasTensorReference] = []
+            for (input, mask) in zip(inputs, aligned) {
+                factors.append(try mask.map { try draft.operation("Where", [:], [$0, input], constants: [1.0]) } ?? input)
+            }
+            let isLast = aligned.contains(nil)
+            var product = factors[0]
+            for factor in factors.dropFirst().dropLast(isLast ? 1 : 0) {
+                product = try draft.operation("Multiply", [:], [product, factor])
+            }
+            if isLast {
+                try draft.last("Multiply", [:], [product, factors[factors.count - 1]])
+            } else {
+                let known = aligned.compactMap { $0 }
+                let any = try known.dropFirst().reduce(known[0]) { try draft.operation("LogicalOr", [:], [$0, $1]) }
+                try draft.last("Where", [:], [any, product], constants: [0.0])
+            }
+            return draft.made
+        }
+        let name = instance.spec.className
+        guard name == "Maximum" || name == "Minimum" else { return nil }
+        var output = inputs[0]
+        var outputMask = aligned[0]
+        for (i, (input, mask)) in zip(inputs, aligned).enumerated().dropFirst() {
+            let other = try mask.map { try draft.operation("Where", [:], [$0, input, output]) } ?? input
+            if let outputMask { output = try draft.operation("Where", [:], [outputMask, output, other]) }
+            if let known = outputMask, let mask {
+                outputMask = i == inputs.count - 1 ? nil : try draft.operation("LogicalOr", [:], [known, mask])
+            } else {
+                outputMask = nil
+            }
+            if i == inputs.count - 1 {
+                try draft.last(name, [:], [output, other])
+            } else {
+                output = try draft.operation(name, [:], [output, other])
+            }
+        }
+        return draft.made
+    }
+
     /// A mask as operations on what the container's layers give; nil where it isn't made of such.
     private func expressed(
         _ mask: ValueID, _ leaves: [Int: KerasTensorReference], _ known: inout [Int: KerasTensorReference],
@@ -158,27 +206,26 @@ struct KerasMaskArguments {
             return references
         }
         var result: KerasTensorReference?
-        switch node.op {
-        case .compare(.notEqual):
+        if case .compare(.notEqual) = node.op {
             guard let constant = constant(node.inputs[1]),
                 let input = try expressed(node.inputs[0], leaves, &known, &draft, depth: depth + 1)
             else { return nil }
-            let isInteger = !graph.type(of: node.inputs[0]).dtype.isFloat && constant == constant.rounded()
-            result = try draft.operation(
-                "NotEqual", [:], [input], constants: [isInteger ? .int(Int(constant)) : .double(constant)])
-        case .reduce(.any, let axes, let keeps):
+            let isInteger = !graph.type(of: node.inputs[0]).dtype.isFloat && constant == constant.rounded() && abs(constant) < 1e15
+            result = try draft.operation("NotEqual", [:], [input], constants: [isInteger ? .int(Int(constant)) : .double(constant)])
+        } else if case .reduce(.any, let axes, let keeps) = node.op {
             guard let inputs = try operands() else { return nil }
             let list: JSONValue = axes.count == 1 ? .int(axes[0]) : .array(axes.map { .int($0) })
             result = try draft.operation("Any", ["axis": list, "keepdims": .bool(keeps)], inputs)
-        case .binary(.and): if let inputs = try operands() { result = try draft.operation("LogicalAnd", [:], inputs) }
-        case .binary(.or): if let inputs = try operands() { result = try draft.operation("LogicalOr", [:], inputs) }
-        case .concat(let axis):
-            if let inputs = try operands() { result = try draft.operation("Concatenate", ["axis": .int(axis)], inputs, isList: true) }
-        case .broadcast:
-            // All true: ones in the form of another mask.
-            guard constant(node.inputs[0]) == 1, let other = try maskLike(mask, leaves, &known, &draft, depth: depth + 1) else { return nil }
+        } else if case .binary(let function) = node.op, function == .and || function == .or {
+            guard let inputs = try operands() else { return nil }
+            result = try draft.operation(function == .and ? "LogicalAnd" : "LogicalOr", [:], inputs)
+        } else if case .concat(let axis) = node.op {
+            guard let inputs = try operands() else { return nil }
+            result = try draft.operation("Concatenate", ["axis": .int(axis)], inputs, isList: true)
+        } else if case .broadcast = node.op, constant(node.inputs[0]) == 1 {
+            // All true: ones in the form of another mask, which isn't made of such again.
+            guard let other = try maskLike(mask, leaves, &known, &draft, depth: depth + 32) else { return nil }
             result = try draft.operation("OnesLike", [:], [other])
-        default: return nil
         }
         known[number] = result
         return result
@@ -189,10 +236,10 @@ struct KerasMaskArguments {
         _ mask: ValueID, _ leaves: [Int: KerasTensorReference], _ known: inout [Int: KerasTensorReference],
         _ draft: inout KerasExpansionDraft, depth: Int
     ) throws -> KerasTensorReference? {
-        for node in graph.nodes {
-            guard case .compare(.notEqual) = node.op, graph.type(of: node.outputs[0]) == graph.type(of: mask),
-                leaves[numbers[node.inputs[0].index]] != nil, constant(node.inputs[1]) != nil
-            else { continue }
+        for node in graph.nodes where graph.type(of: node.outputs[0]) == graph.type(of: mask) {
+            var isMask = if case .compare(.notEqual) = node.op { true } else { false }
+            if case .reduce(.any, _, _) = node.op { isMask = true }
+            guard isMask else { continue }
             if let reference = try expressed(node.outputs[0], leaves, &known, &draft, depth: depth) { return reference }
         }
         return nil

@@ -43,8 +43,9 @@ extension KerasModel {
         let masks = try KerasMaskArguments(version: version, target: generation, source: lifted, rewrites: rewrites)
         var (container, instances) = (plain.container, plain.instances)
         var corrections = 0
+        let known = lifted.inputShapes.merging(shapes) { new, _ in new }
         while true {
-            var writer = KerasConfigWriter(version: version, target: generation, inputShapes: lifted.inputShapes.merging(shapes) { new, _ in new })
+            var writer = KerasConfigWriter(version: version, target: generation, inputShapes: known)
             let document = try writer.document(container, instances, inputs: inputSpecs())
             let reasons = writer.translator.obstacles + obstacles
             guard reasons.isEmpty else { throw UnsupportedError("Keras \(generation) can't express the model", items: reasons) }
@@ -69,16 +70,21 @@ extension KerasModel {
                 guard let difference else {
                     throw UnsupportedError(
                         "Keras \(generation) can't express the model",
-                        items: builder.unbuildable.map { "layer '\($0)' (Concatenate): Keras 2 can't join masked and unmasked inputs along time" })
+                        items: builder.unbuildable.map {
+                            "layer '\($0)' (Concatenate): Keras 2 can't join masked and unmasked inputs along time"
+                        })
                 }
                 throw UnsupportedError(
                     "Keras \(generation) would compute something else", items: ["\(difference)"] + self.reasons(generation))
             }
             var notes = expansion.notes + writer.translator.notes
             if !report.optimizer.isEmpty {
-                notes.append("optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
+                notes.append(
+                    "optimizer state (\(report.optimizer.count) tensors) and training_config are not carried across Keras generations")
             }
-            if !report.unused.isEmpty { notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))") }
+            if !report.unused.isEmpty {
+                notes.append("not written, since no layer asks for them: \(report.unused.joined(separator: ", "))")
+            }
             return Lowered(checkpoint: checkpoint, rewrites: declared, notes: notes)
         }
     }

@@ -24,13 +24,6 @@ extension Graph {
             return nil
         }
         if let difference = list(inputs, other.inputs, "input") { return difference }
-        var numbering = ValueNumbering()
-        let (mine, theirs) = (numbering.numbers(of: self), numbering.numbers(of: other))
-        if outputs.map(\.name) == other.outputs.map(\.name),
-            outputs.map({ mine[$0.value.index] }) == other.outputs.map({ theirs[$0.value.index] })
-        {
-            return nil
-        }
         // Values correspond when they are made the same way.
         var images: [ValueID: ValueID] = [:]
         for (a, b) in zip(inputs, other.inputs) { images[a.value] = b.value }
@@ -44,6 +37,13 @@ extension Graph {
                     place: "parameter '\(parameter.name)'", first: "\(type(of: parameter.value))", second: "\(other.type(of: image))")
             }
             images[parameter.value] = image
+        }
+        var numbering = ValueNumbering()
+        let (mine, theirs) = (numbering.numbers(of: self), numbering.numbers(of: other))
+        if outputs.map(\.name) == other.outputs.map(\.name),
+            outputs.map({ mine[$0.value.index] }) == other.outputs.map({ theirs[$0.value.index] })
+        {
+            return nil
         }
         for (a, b) in zip(nodes, other.nodes) {
             guard a.op == b.op else {

@@ -1,6 +1,8 @@
 import ByteIO
 import Conversion
 import FormatKit
+import JSON
+import ModelIR
 import TestSupport
 import Testing
 
@@ -42,13 +44,28 @@ import Testing
     /// TensorFlow computes `channels_first` on CPUs with oneDNN alone; the words are what it prints without.
     @Test func channelsFirst() throws {
         let scratch = try TemporaryDirectory()
-        var checkpoint = try Fixtures.model("keras2/keras2_conv2d.h5").open().checkpoint
-        let index = try #require(checkpoint.attributes.firstIndex { $0.name == "model_config" })
-        let text = try #require(checkpoint.attributes["model_config"]?.text)
-        checkpoint.attributes[index].value = .text(text.replacing("channels_last", with: "channels_first"))
-        let path = scratch.file("first.h5")
+        let configuration: JSONValue = [
+            "class_name": "Sequential",
+            "config": [
+                "name": "s",
+                "layers": [
+                    ["class_name": "InputLayer", "config": ["name": "x", "batch_input_shape": [.null, 3, 7], "dtype": "float32"]],
+                    [
+                        "class_name": "Conv1D",
+                        "config": ["name": "conv", "filters": 4, "kernel_size": [2], "data_format": "channels_first", "use_bias": false],
+                    ],
+                ],
+            ],
+        ]
+        var checkpoint = Checkpoint(format: "made")
+        checkpoint.attributes = [
+            Attribute("model_config", .text(configuration.serialized(.python))), Attribute("ingot_naming", .text("canonical")),
+            Attribute("keras_version", .text("2.18.0")),
+        ]
+        checkpoint.tensors = [.init(name: "conv/kernel", tensor: Tensor([Double](repeating: 1, count: 24), dtype: .f32, shape: [2, 3, 4]))]
+        let path = scratch.file("first.safetensors")
         let output = try OutputFile(target: path, replacesExisting: false)
-        try #require(Registry.format(named: "hdf5")).write(checkpoint, to: output, options: WriteOptions())
+        try #require(Registry.format(named: "safetensors")).write(checkpoint, to: output, options: WriteOptions())
         try output.commit()
         for target in [Explanation.Target.keras3, .tfKeras] {
             let symptom = try Explanation(ModelFile.open(path), for: target).symptoms.first { $0.reason.contains("channels_first") }

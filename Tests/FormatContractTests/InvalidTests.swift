@@ -69,7 +69,7 @@ import Testing
         }
         table["keras/weight_not_finite.h5"] = .reported("lstm_cell/kernel")
         // Layers that can be inspected and stored, not run.
-        table["keras/activation_function_object.h5"] = .unsupported("uses the activation function")
+        table["keras/activation_function_object.h5"] = .unsupported("uses the activation 'my_activation'")
         table["keras/unknown_activation.h5"] = .unsupported("uses the activation 'my_activation'")
         for name in ["lambda_layer.h5", "lambda_layer.keras"] {
             table["keras/\(name)"] = .unsupported("layer 'lambda' is of the class Lambda")

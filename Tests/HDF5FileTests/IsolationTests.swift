@@ -84,8 +84,8 @@ import Testing
         let cases: [(Pipe.Reading, Int32, String, String)] = [
             (.all([]), SIGPROF, "parser-timeout", "does not finish in 1.0 s of processor time"),
             (.all([]), SIGXCPU, "parser-timeout", "of processor time"),
-            (.all([]), SIGALRM, "parser-timeout", "had not finished after 8.0 s, with processor time left"),
-            (.tooLate, SIGKILL, "parser-timeout", "no answer after 13.0 s, with processor time left"),
+            (.all([]), SIGALRM, "parser-timeout", "had not finished after 9.0 s, with processor time left"),
+            (.tooLate, SIGKILL, "parser-timeout", "no answer after 14.0 s, with processor time left"),
             (.tooMuch, SIGKILL, "parser-limit", "more"),
             (.all([]), SIGSEGV, "parser-crash", "signal 11"),
             (.all([9]), 0, "parser-crash", "exit code 0"),

@@ -6,8 +6,6 @@ public struct Tool: Sendable {
     public var code: Int32
     public var output: [UInt8]
     public var errors: [UInt8]
-    /// The most memory that it, or a process that it started and waited for, held at a time, in bytes.
-    public var peakByteCount: Int
 
     public var text: String { String(decoding: output, as: UTF8.self) }
     public var errorText: String { String(decoding: errors, as: UTF8.self) }
@@ -26,15 +24,15 @@ public struct Tool: Sendable {
     /// Runs it and waits. Output goes through files: a pipe would have to be drained meanwhile.
     /// - Parameters:
     ///   - folder: the working directory; nil is the fixtures' folder, so that outputs name no machine's paths.
-    ///   - addressSpace: bytes that it may map (RLIMIT_AS); nil for as many as it likes.
+    ///   - memory: bytes of its own that it may have (RLIMIT_DATA: heap, stacks and other private pages that it writes); nil for no bound.
     public static func run(
-        _ arguments: [String], in folder: String? = nil, program: String = "ingot", addressSpace: Int? = nil
+        _ arguments: [String], in folder: String? = nil, program: String = "ingot", memory: Int? = nil
     ) throws -> Tool {
         guard let path = path(program) else { throw FileError(.input, path: program, message: "is not beside the tests") }
         let scratch = try TemporaryDirectory()
         let (output, errors) = (scratch.file("out"), scratch.file("err"))
         // The shell changes the directory and replaces itself.
-        let limit = addressSpace.map { "ulimit -v \($0 / 1_024) && " } ?? ""
+        let limit = memory.map { "ulimit -d \($0 / 1_024) && " } ?? ""
         let words = ["/bin/sh", "-c", "\(limit)cd \"$0\" && exec \"$@\"", folder ?? Fixtures.folder, path] + arguments
         var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
@@ -52,12 +50,9 @@ public struct Tool: Sendable {
             throw FileError(.input, path: path, message: "can't be run")
         }
         var status: Int32 = 0
-        var usage = rusage()
-        while wait4(process, &status, 0, &usage) < 0 && errno == EINTR {}
+        while waitpid(process, &status, 0) < 0 && errno == EINTR {}
         // A signal counts as 128 and its number, as in a shell.
         let code = status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + (status & 0x7F)
-        return Tool(
-            code: code, output: try ByteRegion(path: output).bytes(), errors: try ByteRegion(path: errors).bytes(),
-            peakByteCount: usage.ru_maxrss * 1_024)
+        return Tool(code: code, output: try ByteRegion(path: output).bytes(), errors: try ByteRegion(path: errors).bytes())
     }
 }

@@ -26,7 +26,8 @@ enum KerasActivation {
                 className: className, name: layer.name, module: nil, registeredName: nil, config: value["config"]?.object ?? [:], calls: [],
                 container: nil)
             if let activation = try layerActivation(KerasLayerConfig(spec: spec, version: layer.version)) { return activation }
-            throw UnsupportedError("layer '\(layer.name)' (\(layer.spec.className)) uses the activation \(className), which isn't built in")
+            let name = className == "function" ? value["config"]?.string.map { "'\($0)'" } ?? className : className
+            throw UnsupportedError("layer '\(layer.name)' (\(layer.spec.className)) uses the activation \(name), which isn't built in")
         }
         throw layer.error("activation", expected: "a name")
     }

@@ -62,7 +62,9 @@ struct KerasMaskArguments {
             var changed: [KerasInstance]?
             let wanted = record.masks.map { $0.map { numbers[$0.index] } }
             let found = image.masks.map { $0.map { theirs[$0.index] } }
-            if wanted.filter({ $0 != nil }) != found.filter({ $0 != nil }) || wanted.count == found.count && wanted != found {
+            // Merges that have become operations are what they should be.
+            let differs = wanted.filter({ $0 != nil }) != found.filter({ $0 != nil }) || wanted.count == found.count && wanted != found
+            if differs && !instance.spec.isOperation {
                 let draft = KerasExpansionDraft(instance, version: version, names: Set(container.layers.map(\.name)))
                 changed = try corrected(instance, step.call, record.masks, image.masks, leaves, draft)
             }

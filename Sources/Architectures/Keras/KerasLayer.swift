@@ -202,6 +202,15 @@ struct KerasBuilder {
         var constant: Double
     }
 
+    /// Where the walk is in a model that is called again: the model's path, and what stands for it in the names of its layers' outputs.
+    var callOfModel: (path: String, name: String)?
+
+    /// The name of a layer's output: `encoder_1/lstm` in the second call of `encoder`.
+    func shownName(_ name: String) -> String {
+        guard let callOfModel, name.hasPrefix(callOfModel.path) else { return name }
+        return callOfModel.name + name.dropFirst(callOfModel.path.count)
+    }
+
     /// Whether layers' outputs are noted for comparison; those inside a TimeDistributed have shapes of their own, and aren't.
     var notesOutputs = true
 

@@ -171,9 +171,13 @@ struct KerasContainerLift {
         }
         builder.prefix = base + instance.path
         let name = String(builder.prefix.dropLast())
+        let shown = builder.shownName(name)
         if builder.notesOutputs { builder.graph.origin = name }
         if let nested = instance.spec.container {
             let inputs = call.masked(asFound: false).inputs
+            let around = builder.callOfModel
+            defer { builder.callOfModel = around }
+            if index > 0 { builder.callOfModel = (builder.prefix, "\(shown)_\(index)/") }
             let outputs = try KerasContainerLift(container: nested, instances: instance.children, base: base)
                 .outputs(of: inputs, in: &builder).map(\.1)
             builder.note(
@@ -192,7 +196,7 @@ struct KerasContainerLift {
                 inputs: call.inputs.map(\.value), masks: layer.masks(usedBy: call.masked(asFound: false)), outputs: outputs.map(\.value)),
             call: index)
         if let first = outputs.first, builder.notesOutputs {
-            builder.graph.layerOutputs.append(NamedValue(index == 0 ? name : "\(name)_\(index)", first.value))
+            builder.graph.layerOutputs.append(NamedValue(index == 0 ? shown : "\(shown)_\(index)", first.value))
         }
         return outputs
     }

@@ -25,6 +25,8 @@ struct KerasOperationLift {
             if function == .divide && builder.graph.type(of: values[0]).dtype.isFloat {
                 return [try builder.graph.unary(.floor, builder.graph.binary(.divide, values[0], values[1]))]
             }
+            // A mask with itself, as merges of Keras 3 write it down, is the mask.
+            if function == .and || function == .or, values[0] == values[1] { return [values[0]] }
             return [try builder.graph.binary(function, values[0], values[1])]
         case .trueDivide: return [try builder.graph.binary(.divide, builder.float(values[0]), builder.float(values[1]))]
         case .squaredDifference:

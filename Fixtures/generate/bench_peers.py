@@ -37,8 +37,9 @@ def module(attention):
         weights = load_file(model_path)
         units, features = weights["weight_hh_l0"].shape[1], weights["weight_ih_l0"].shape[1]
         kind = {1: torch.nn.RNN, 3: torch.nn.GRU, 4: torch.nn.LSTM}[weights["weight_ih_l0"].shape[0] // units]
-        layers = sum(name.startswith("weight_hh_l") for name in weights)
-        network = kind(features, units, layers, batch_first=True)
+        both = "weight_hh_l0_reverse" in weights
+        layers = sum(name.startswith("weight_hh_l") for name in weights) // (2 if both else 1)
+        network = kind(features, units, layers, batch_first=True, bidirectional=both)
         network.load_state_dict(weights)
 
         class Sequence(torch.nn.Module):

@@ -37,6 +37,12 @@ struct CompareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("usual, more (other lengths, batches and widths) or all.", valueName: "shapes"))
     var shapes = Workload.Shapes.usual
 
+    @Option(
+        help: ArgumentHelp(
+            "Only these: bert-base:8x200, gpt2:1, t5-small:2x77+20, bert-LAYERS-WIDTH-HEADS-INNER:SIZES, bilstm-FEATURES-UNITS-LAYERS:7x90 ...",
+            valueName: "model:sizes"))
+    var shape: [String] = []
+
     @Option(help: ArgumentHelp("A Python interpreter whose runtimes to compare with; several may be named.", valueName: "python"))
     var peer: [String] = []
 
@@ -61,7 +67,8 @@ struct CompareCommand: ParsableCommand {
     }
 
     func run() throws {
-        let workloads = Workload.all(shapes).filter { filter.isEmpty || $0.name.contains(filter) }
+        let known = shape.isEmpty ? Workload.all(shapes) : try shape.flatMap { try Workload.named($0) }
+        let workloads = known.filter { filter.isEmpty || $0.name.contains(filter) }
         guard !workloads.isEmpty else { throw ValidationError("no workload's name contains \(filter)") }
         var rows: [Row] = []
         let roofline = try Roofline.measure(threads: threads)

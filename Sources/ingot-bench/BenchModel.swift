@@ -150,14 +150,20 @@ struct BenchModel {
     }
 
     /// Layers of torch.nn's LSTM (4 gates), GRU (3) or RNN (1), in its own names.
-    static func recurrent(_ name: String, gates: Int, layers: Int, features: Int, units: Int) -> BenchModel {
+    static func recurrent(
+        _ name: String, gates: Int, layers: Int, features: Int, units: Int, isBidirectional: Bool = false
+    ) -> BenchModel {
         var model = BenchModel(name: name)
+        let directions = isBidirectional ? ["", "_reverse"] : [""]
         for layer in 0..<layers {
-            let input = layer == 0 ? features : units
-            model.add("weight_ih_l\(layer)", [gates * units, input], 1 / Double(input).squareRoot())
-            model.add("weight_hh_l\(layer)", [gates * units, units], 0.6 / Double(units).squareRoot())
-            model.add("bias_ih_l\(layer)", [gates * units], 0.1)
-            model.add("bias_hh_l\(layer)", [gates * units], 0.1)
+            let input = layer == 0 ? features : units * directions.count
+            for direction in directions {
+                let place = "l\(layer)\(direction)"
+                model.add("weight_ih_\(place)", [gates * units, input], 1 / Double(input).squareRoot())
+                model.add("weight_hh_\(place)", [gates * units, units], 0.6 / Double(units).squareRoot())
+                model.add("bias_ih_\(place)", [gates * units], 0.1)
+                model.add("bias_hh_\(place)", [gates * units], 0.1)
+            }
         }
         return model
     }

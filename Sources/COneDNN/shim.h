@@ -100,7 +100,7 @@ static inline void on_parallel(on_body body, void *context, unsigned n) {
         int (*found_count)(void) = (int (*)(void))dlsym(NULL, "omp_get_num_threads");
         __atomic_store_n(&id, found_id, __ATOMIC_RELAXED);
         __atomic_store_n(&count, found_count, __ATOMIC_RELAXED);
-        __atomic_store_n(&run, found_id && found_count && dlsym(NULL, "GOMP_barrier") ? found : NULL, __ATOMIC_RELAXED);
+        __atomic_store_n(&run, found_id && found_count ? found : NULL, __ATOMIC_RELAXED);
         __atomic_store_n(&is_known, 1, __ATOMIC_RELEASE);
     }
     parallel start = __atomic_load_n(&run, __ATOMIC_RELAXED);
@@ -111,11 +111,6 @@ static inline void on_parallel(on_body body, void *context, unsigned n) {
         body(context, 0, 1);
     }
 }
-
-typedef void (*on_function)(void);
-
-// Waits for every thread of the body that calls it.
-static inline on_function on_barrier(void) { return (on_function)dlsym(NULL, "GOMP_barrier"); }
 
 // The number of threads of what the calling thread makes and runs from now on; it is baked into primitives when they are made.
 static inline void on_set_threads(int n) {

@@ -16,8 +16,10 @@ import Testing
             Case(cell: cell, batch: 1, time: 5, features: 3, units: 4), Case(cell: cell, batch: 5, time: 7, features: 10, units: 17),
             Case(cell: cell, batch: 4, time: 3, features: 6, units: 160), Case(cell: cell, batch: 2, time: 0, features: 3, units: 5),
             Case(cell: cell, batch: 0, time: 3, features: 3, units: 5), Case(cell: cell, batch: 6, time: 20, features: 1, units: 32),
-            // Nine blocks, the middle one of two threads.
-            Case(cell: cell, batch: 5, time: 4, features: 3, units: 130),
+            // Threads with rows of their own: three each, or one more.
+            Case(cell: cell, batch: 5, time: 4, features: 3, units: 130), Case(cell: cell, batch: 7, time: 20, features: 5, units: 40),
+            // Threads with units of their own, of one row; and of rows that a block between them is cut at.
+            Case(cell: cell, batch: 1, time: 4, features: 2, units: 260), Case(cell: cell, batch: 3, time: 3, features: 3, units: 300),
         ]
     }
 

@@ -30,6 +30,8 @@ import Testing
     @Test(arguments: [
         ([5, 7], [9, 7]), ([2, 3, 7], [40, 7]), ([64, 33], [17, 33]), ([2, 3, 4, 7], [2, 3, 5, 7]), ([2, 3, 4, 7], [3, 5, 7]),
         ([4, 7], [3, 5, 7]),
+        // Rows a multiple of 4 KiB apart, several parts of a row, several blocks of rows; columns that fill a vector, and some that don't.
+        ([14, 1_024], [48, 1_024]), ([2, 9, 1_640], [35, 1_640]), ([250, 20], [100, 20]),
         ([3, 0], [4, 0]), ([0, 3], [4, 3]),
     ])
     func matchesReference(_ x: [Int], _ w: [Int]) throws {
@@ -91,7 +93,7 @@ import Testing
 
     @Test(arguments: [
         ([5, 7], [5, 9]), ([2, 3, 7], [2, 3, 40]), ([64, 33], [64, 17]), ([1, 1, 16], [1, 1, 16]), ([2, 3, 7], [1, 1, 40]),
-        ([5, 7], [5, 1]),
+        ([5, 7], [5, 1]), ([14, 2_048], [14, 48]), ([200, 900], [200, 16]),
     ])
     func addsResiduals(_ x: [Int], _ residual: [Int]) throws {
         for options in 0..<8 {

@@ -25,19 +25,25 @@ enum { CK_SUM, CK_GREATEST, CK_LEAST };
 
 enum { CK_SIMPLE, CK_LSTM, CK_GRU_RESET_AFTER, CK_GRU_RESET_BEFORE };
 
-// A recurrent layer over time. Units come in blocks of 16; `gates` is the number of gates of the cell (1, 4, 3, 3).
+// Vectors of 16 columns that the gates of some units take: each gate's 16 for a whole block, all gates' columns together for what is left.
+#define CK_VECTORS(units, gates) ((units) / 16 * (gates) + ((units) % 16 * (gates) + 15) / 16)
+
+// A recurrent layer over time. Units come in blocks of 16; `gates` is the number of gates of the cell (1, 4, 3, 3). Columns are [block][gate][16];
+// after the whole blocks come the gates of the units that are left, one after the other, and zeros up to CK_VECTORS.
 typedef struct {
     int cell;
     ck_activation activation, recurrent_activation;
     size_t batch, time, units, blocks;
-    // Recurrent weights: [block][unit of the state][gate][16], columns past `units` zero.
+    // Recurrent weights: [block][unit of the state][columns of a block]; of a GRU with reset before those of the first two gates, then the
+    // candidate's.
     const float *weights;
-    // Recurrent bias [block][gate][16], or NULL.
+    // Recurrent bias [columns], or NULL; 16 more floats can be read.
     const float *recurrent_bias;
     // Steps of this call, in the order of walking: calls follow one another.
     size_t first, last;
-    // x W + b of these steps: [step][batch][block][gate][16].
+    // x W + b, [batch][input_steps][columns], of positions in time from `input_first` on; 16 more floats can be read.
     const float *inputs;
+    size_t input_steps, input_first;
     // [batch][time], or NULL: a step of a row with 0 leaves its state.
     const uint8_t *mask;
     int goes_backwards, zeroes_masked_output;
@@ -49,6 +55,10 @@ typedef struct {
     float *scratch;
     // [batch][time][units] in the order of walking.
     float *output;
+    // Whether each thread has rows of its own, instead of a part of the units: then none waits for another, but each reads all weights.
+    int splits_rows;
+    // How often each thread has come to the end of a step in this call, a line of 16 each; 0 before. NULL for one thread.
+    uint32_t *arrived;
 } ck_recurrence;
 
 // Attention of one head of one batch row: queries that share a list of keys (a strand), each attending to a range of that list.
@@ -111,24 +121,31 @@ typedef struct {
 // Floats of work space.
 size_t ck_lsh_space(size_t size, size_t value_size, size_t columns);
 
-// activation(left x weights + bias + residual), row-major and dense.
+// activation(left x weights + bias + residual), row-major. What is said of an element of `left` and `weights` holds of a pair of bf16, too: two
+// neighbours of a row of `left`, or of a column of the weights.
 typedef struct {
     size_t rows, inner, columns;
-    // [rows][inner]
+    // [rows][inner]; from one row to the next `left_step` elements.
     const float *left;
-    // [panel][inner][ck_product_panel], zeros past the last column.
-    const float *weights;
+    size_t left_step;
+    // [panel][inner][ck_product_panel], zeros past the last column; or NULL, and the weights as they were, f32: each column's `inner` numbers
+    // together, the next column's `right_step` further. Then threads pack what they need on their way, in `space`, each in
+    // ck_product_space floats.
+    const float *weights, *right;
+    size_t right_step;
+    float *space;
     // [columns] and zeros up to a multiple of ck_product_panel, or NULL.
     const float *bias;
-    // [rows][columns], or NULL.
+    // [rows][columns] with the result's step, or NULL.
     const float *residual;
     ck_activation activation;
-    // [rows][columns]
+    // [rows][columns]; from one row to the next `result_step` floats.
     float *result;
+    size_t result_step;
 } ck_product;
 
-// Columns of a panel of packed weights.
-enum { ck_product_panel = 32 };
+// Columns of a panel of packed weights; how many of their numbers are gone through before those of the next rows.
+enum { ck_product_panel = 32, ck_product_inner = 768, ck_product_space = ck_product_panel * ck_product_inner };
 
 typedef struct {
     void (*activate)(ck_activation f, size_t n, const float *x, float *y);
@@ -145,8 +162,8 @@ typedef struct {
     void (*layer_norm)(size_t rows, size_t n, const float *x, const float *scale, const float *offset, float epsilon, int uses_rms, float *y);
     // y = x * scale + offset, both [n], for every row.
     void (*scale_rows)(size_t rows, size_t n, const float *x, const float *scale, const float *offset, float *y);
-    // The part of a recurrence that `thread` of `threads` has; `barrier` waits for all of them. The last hidden state is in hidden[last % 2].
-    void (*recurrence)(const ck_recurrence *r, size_t thread, size_t threads, void (*barrier)(void));
+    // The part of a recurrence that `thread` of `threads` has, all of which run at once. The last hidden state is in hidden[last % 2].
+    void (*recurrence)(const ck_recurrence *r, size_t thread, size_t threads);
     // Queries first ..< last of a strand; gives how many of them have no key.
     int (*attention)(const ck_attention *a, size_t first, size_t last);
     // To nearest even; a not-a-number stays one.
@@ -158,6 +175,11 @@ typedef struct {
 
 // The table of the best instruction set, or of the one that ck_math_level has set.
 const ck_math *ck_math_table(void);
+
+typedef void (*ck_multiply)(const ck_product *p, size_t thread, size_t threads);
+
+// A table's `multiply` with `left` and `weights` in pairs of bf16; NULL where the processor or the level in force has no instruction for that.
+ck_multiply ck_multiply_bf16(void);
 
 // For tests: 0 baseline, 1 AVX2 and FMA, 2 AVX-512, -1 the best there is (the default). Returns the level in force.
 int ck_math_level(int level);

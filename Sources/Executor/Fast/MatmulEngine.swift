@@ -15,6 +15,7 @@ final class MatmulEngine {
     struct PackedPanels {
         let source: UnsafeMutableRawPointer
         let strides: [Int]
+        let precision: Precision
         let memory: Allocation
     }
 

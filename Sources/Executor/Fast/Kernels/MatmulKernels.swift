@@ -4,8 +4,12 @@ import ModelIR
 /// Matmul by our own kernel or by oneDNN. A constant right side is packed for repeated runs: packing costs more than one pass gains.
 enum MatmulKernels: KernelFamily {
     static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType], _ options: ExecutionOptions) -> Int {
-        // The left side in bf16.
-        node.op == .matmul && options.precision == .bf16 ? types[node.inputs[0]].count * 2 : 0
+        guard node.op == .matmul else { return 0 }
+        // The left side in bf16, or with its rows further apart.
+        let (left, k) = (types[node.inputs[0]], types[node.inputs[0]].shape.last ?? 0)
+        let copy = k > 0 ? PanelProduct.copyByteCount(k, rows: left.count / k, options.precision) : 0
+        if options.precision == .bf16 { return max(left.count * 2, copy) }
+        return options.isRepeated ? copy : node.fusion.transposesRight ? PanelProduct.spaceByteCount(threads: options.threadCount) : 0
     }
 
     static func kernel(_ request: KernelRequest) throws -> Kernel? {
@@ -46,7 +50,21 @@ enum MatmulKernels: KernelFamily {
             }
             // One matrix for all of a: its leading dimensions are rows too. Packed, b's own memory isn't needed any more.
             let packs = b.isConstant && request.options.isRepeated
-            if b.isConstant && request.options.precision == .bf16 {
+            let isHalf = b.isConstant && request.options.precision == .bf16
+            if packs || isHalf,
+                let product = request.engine.panelProduct(
+                    shape(m: a.count / k), request.options.precision, a: a.floats, copy: request.scratch.pointer, b: b.floats,
+                    bias: bias?.floats, residual: residual?.floats, activation: fusion.activation.flatMap { ck_activation($0) },
+                    result: result.floats, team: request.team, sharesWeights: true)
+            {
+                let scratch = request.scratch
+                return holding([a, result] + added) {
+                    withExtendedLifetime(scratch) {
+                        if let slot { product(result: slot.renewed()) } else { product() }
+                    }
+                }
+            }
+            if isHalf {
                 let half = request.scratch.pointer.assumingMemoryBound(to: UInt16.self)
                 let multiply = try request.engine.halfMatmul(
                     shape(m: a.count / k), a: half, b: b.floats, bias: bias?.floats, residual: residual?.floats,
@@ -60,18 +78,22 @@ enum MatmulKernels: KernelFamily {
                     finish()
                 }
             }
-            if packs,
-                let product = request.engine.panelProduct(
-                    shape(m: a.count / k), a: a.floats, b: b.floats, bias: bias?.floats, residual: residual?.floats,
-                    activation: fusion.activation.flatMap { ck_activation($0) }, result: result.floats, team: request.team,
-                    sharesWeights: true)
-            {
-                return holding([a, result] + added) {
-                    if let slot { product(result: slot.renewed()) } else { product() }
-                }
-            }
             if let pieces = rowsOfPieces(request.node, request.inputs.map(\.type), isConstant: b.isConstant, request.options) {
                 return try inPieces(of: pieces, shape(m: a.count / k), request, finish)
+            }
+            if b.isConstant && !packs && fusion.transposesRight,
+                let product = request.engine.panelProduct(
+                    shape(m: a.count / k), a: a.floats, unpacked: b.floats, space: request.scratch.pointer, bias: bias?.floats,
+                    residual: residual?.floats, activation: fusion.activation.flatMap { ck_activation($0) }, result: result.floats,
+                    team: request.team)
+            {
+                let scratch = request.scratch
+                return holding([a, b, result] + added) {
+                    withExtendedLifetime(scratch) {
+                        if let slot { product(result: slot.renewed()) } else { product() }
+                    }
+                    b.releaseMapping()
+                }
             }
             let multiply = try multiply(shape(m: a.count / k), packs: packs)
             // In a single pass each weight is used once, or nearly: what is mapped needn't stay, so that memory doesn't grow with the model.
@@ -123,23 +145,45 @@ enum MatmulKernels: KernelFamily {
     ) throws -> Kernel {
         let (a, b, result) = (request.inputs[0], request.inputs[1], request.outputs[0])
         let bias = request.node.fusion.hasBias ? request.inputs[2] : nil
-        let pieces = try stride(from: 0, to: whole.n, by: rows).map { first in
+        let activation = request.node.fusion.activation.flatMap { ck_activation($0) }
+        let pieces = try stride(from: 0, to: whole.n, by: rows).map { first -> Piece in
             var shape = whole
             shape.n = min(rows, whole.n - first)
-            let multiply = try request.engine.matmul(
-                shape, a: a.floats, b: b.floats + first * whole.k, bias: bias.map { $0.floats + first }, result: result.floats + first,
-                packsWeights: false, sharesWeights: false)
-            return (first: first, elements: first * whole.k..<(first + shape.n) * whole.k, multiply: multiply)
-        }
-        return holding([a, b, result] + (bias.map { [$0] } ?? [])) {
-            let place = (result.owner as? OutputSlot)?.renewed() ?? result.pointer
-            for piece in pieces {
-                try b.fill(piece.elements)
-                try piece.multiply(result: place + piece.first * MemoryLayout<Float>.size)
-                b.release(piece.elements)
+            let (right, bias) = (b.floats + first * whole.k, bias.map { $0.floats + first })
+            let elements = first * whole.k..<(first + shape.n) * whole.k
+            if let product = request.engine.panelProduct(
+                shape, a: a.floats, unpacked: right, space: request.scratch.pointer, bias: bias, residual: nil, activation: activation,
+                result: result.floats + first, team: request.team)
+            {
+                return Piece(first: first, elements: elements, isFinished: true) { product(result: $0) }
             }
-            finish()
+            let multiply = try request.engine.matmul(
+                shape, a: a.floats, b: right, bias: bias, result: result.floats + first, packsWeights: false, sharesWeights: false)
+            return Piece(first: first, elements: elements, isFinished: false) { try multiply(result: $0) }
         }
+        let (isFinished, scratch) = (pieces.allSatisfy(\.isFinished), request.scratch)
+        return holding([a, b, result] + (bias.map { [$0] } ?? [])) {
+            try withExtendedLifetime(scratch) {
+                let place = (result.owner as? OutputSlot)?.renewed() ?? result.pointer
+                for piece in pieces {
+                    try b.fill(piece.elements)
+                    try piece.multiply(place + piece.first * MemoryLayout<Float>.size)
+                    b.release(piece.elements)
+                }
+                if !isFinished { finish() }
+            }
+        }
+    }
+
+    /// Some columns of a product.
+    private struct Piece {
+        let first: Int
+        /// Of the right side.
+        let elements: Range<Int>
+        /// Whether the activation is done, too.
+        let isFinished: Bool
+        /// Given the place of the first column.
+        let multiply: (UnsafeMutableRawPointer) throws -> Void
     }
 
     /// A kernel that keeps memory alive to which oneDNN has bare pointers.

@@ -9,29 +9,41 @@ enum RecurrenceKernels: KernelFamily {
     private struct Sizes {
         let (batch, time, features, units, gates): (Int, Int, Int, Int, Int)
         var blocks: Int { (units + 15) / 16 }
-        /// Columns of the padded kernels.
-        var width: Int { blocks * gates * 16 }
+        /// Columns of the kernels: whole blocks of 16 units, gate by gate, then the gates of the units that are left (CK_VECTORS).
+        var width: Int { Self.width(units, gates) }
         /// Units, padded.
         var pitch: Int { blocks * 16 }
 
         /// Steps whose inputs are multiplied together.
         let chunk: Int
-        /// Whether a chunk's inputs lie together, in the order of walking.
-        let isInOrder: Bool
+        /// Whether the input of the layer is a chunk's, and can be multiplied in its place.
+        let isInPlace: Bool
 
         init(_ recurrence: Recurrence, x: [Int], recurrent: [Int]) {
             (batch, time, features) = (x[0], x[1], x[2])
             (units, gates) = (recurrent[0], recurrence.cell.gateCount)
-            let width = (units + 15) / 16 * gates * 16
+            let width = Self.width(units, gates)
             // 2 MiB of products, but rows enough for a matmul at full speed.
             let most = max((1 << 19) / max(batch * width, 1), 64 / max(batch, 1), 1)
             let count = max(1, (time + most - 1) / most)
             chunk = (time + count - 1) / count
-            isInOrder = batch == 1 && count == 1 && !recurrence.goesBackwards
+            isInPlace = count == 1 && PanelProduct.leftStep(features, rows: batch * chunk, .f32) == features
         }
 
+        static func width(_ units: Int, _ gates: Int) -> Int { (units / 16 * gates + (units % 16 * gates + 15) / 16) * 16 }
+
+        /// Whether threads have rows of their own, so that none waits for another at a step's end, rather than shares of the units. Each then reads
+        /// all recurrent weights: from its own cache, if they fit, or often enough for its rows that it doesn't matter.
+        func splitsRows(_ threads: Int) -> Bool {
+            let (rows, bytes) = (batch / threads, units * width * MemoryLayout<Float>.size)
+            return bytes <= 768 << 10 ? rows >= 1 : bytes <= 1_536 << 10 ? rows >= 4 : bytes <= 4_608 << 10 && rows >= 16
+        }
+
+        /// Floats from one row of a chunk's inputs to the next.
+        var inputStep: Int { isInPlace ? features : PanelProduct.leftStep(features, rows: batch * chunk, .f32) }
+
         /// Floats of work space: a chunk's products, two hidden states, cell state or update gate, reset state; a chunk's inputs.
-        var scratchCount: Int { batch * chunk * width + 4 * batch * pitch + (isInOrder ? 0 : batch * chunk * features) }
+        var scratchCount: Int { batch * chunk * width + 4 * batch * pitch + (isInPlace ? 0 : batch * chunk * inputStep) }
     }
 
     static func scratchSize(_ node: ConcreteNode, _ types: [ConcreteType]) -> Int {
@@ -58,7 +70,7 @@ enum RecurrenceKernels: KernelFamily {
         let inputs = request.scratch.pointer.assumingMemoryBound(to: Float.self)
         let states = inputs + sizes.batch * sizes.chunk * sizes.width
         let stateCount = sizes.batch * sizes.pitch
-        let rows = sizes.isInOrder ? x.floats : states + 4 * stateCount
+        let rows = sizes.isInPlace ? x.floats : states + 4 * stateCount
         let mask = recurrence.maskIndex.map { request.inputs[$0] }
         let initial = recurrence.firstStateIndex.map { Array(request.inputs[$0...]) } ?? []
         let multiply = try sizes.time == 0 ? nil : inputProduct(request, sizes, rows: rows, kernel, inputBias, result: inputs)
@@ -69,6 +81,7 @@ enum RecurrenceKernels: KernelFamily {
         task.weights = UnsafePointer(recurrent.floats)
         task.recurrent_bias = recurrentBias.map { UnsafePointer($0.floats) }
         task.inputs = UnsafePointer(inputs)
+        task.input_steps = sizes.chunk
         task.mask = mask.map { UnsafePointer($0.flags) }
         task.goes_backwards = recurrence.goesBackwards ? 1 : 0
         task.zeroes_masked_output = recurrence.zeroesMaskedOutput ? 1 : 0
@@ -76,29 +89,33 @@ enum RecurrenceKernels: KernelFamily {
         task.memory = states + 2 * stateCount
         task.scratch = states + 3 * stateCount
         task.output = sequence.floats
-        // A step's work must outweigh a barrier.
+        // A step's work must outweigh a meeting of the threads; where they don't meet, all of it their start.
         let work = sizes.batch * sizes.units * sizes.units * sizes.gates
-        let team = ThreadTeam(count: work >= 1 << 16 ? min(request.team.count, sizes.blocks * sizes.batch) : 1)
+        task.splits_rows = sizes.splitsRows(request.team.count) ? 1 : 0
+        let isShared = task.splits_rows != 0 ? work * sizes.chunk >= 1 << 17 : work >= 1 << 16
+        let team = ThreadTeam(count: isShared ? min(request.team.count, sizes.blocks * sizes.batch) : 1)
+        let arrived = Allocation(byteCount: 64 * team.count)
+        task.arrived = arrived.pointer.assumingMemoryBound(to: UInt32.self)
 
         let run = ck_math_table().pointee.recurrence
-        let held = (recurrent, recurrentBias, inputBias, x, mask, initial, request.outputs, request.scratch)
+        let held = (recurrent, recurrentBias, inputBias, x, mask, initial, request.outputs, request.scratch, arrived)
         let copyTeam = request.team
         return { [task, held] in
             states.update(repeating: 0, count: 4 * stateCount)
             for (source, target) in zip(held.5, [states, states + 2 * stateCount]) {
                 copyRows(source.floats, sizes.units, to: target, sizes.pitch, sizes)
             }
-            let barrier = on_barrier() ?? {}
             var task = task
             for first in stride(from: 0, to: sizes.time, by: max(sizes.chunk, 1)) {
                 (task.first, task.last) = (first, min(first + sizes.chunk, sizes.time))
-                if !sizes.isInOrder {
-                    gather(held.3.floats, steps: first..<task.last, backwards: recurrence.goesBackwards, to: rows, sizes, copyTeam)
-                }
+                task.input_first = recurrence.goesBackwards ? sizes.time - task.last : first
+                let times = task.input_first..<task.input_first + task.last - first
+                if !sizes.isInPlace { gather(held.3.floats, times: times, to: rows, sizes, copyTeam) }
                 // The last chunk's rows past its steps are left from before, and their products aren't used.
                 try multiply?()
+                held.8.pointer.initializeMemory(as: UInt32.self, repeating: 0, count: 16 * team.count)
                 withUnsafePointer(to: &task) { task in
-                    team.run { thread, threads in run?(task, thread, threads, barrier) }
+                    team.run { thread, threads in run?(task, thread, threads) }
                 }
             }
             let last = sizes.time % 2 == 0 ? states : states + stateCount
@@ -112,12 +129,13 @@ enum RecurrenceKernels: KernelFamily {
         _ request: KernelRequest, _ sizes: Sizes, rows: UnsafeMutablePointer<Float>, _ kernel: BufferView, _ bias: BufferView?,
         result: UnsafeMutablePointer<Float>
     ) throws -> Kernel {
-        let shape = MatmulShape(m: sizes.batch * sizes.chunk, k: sizes.features, n: sizes.width)
+        var shape = MatmulShape(m: sizes.batch * sizes.chunk, k: sizes.features, n: sizes.width)
         if let product = request.engine.panelProduct(
-            shape, a: rows, b: kernel.floats, bias: bias?.floats, result: result, team: request.team)
+            shape, a: rows, leftStep: sizes.inputStep, copy: nil, b: kernel.floats, bias: bias?.floats, result: result, team: request.team)
         {
             return { product() }
         }
+        shape.aStrides[1] = sizes.inputStep
         let multiply = try request.engine.matmul(shape, a: rows, b: kernel.floats, bias: bias?.floats, result: result, packsWeights: true)
         return { try multiply() }
     }
@@ -130,19 +148,15 @@ enum RecurrenceKernels: KernelFamily {
         }
     }
 
-    /// [batch, time, features] as [step][batch][features], in the order of walking.
+    /// Some positions in time of [batch, time, features] as [batch][chunk][features].
     private static func gather(
-        _ x: UnsafeMutablePointer<Float>, steps: Range<Int>, backwards: Bool, to target: UnsafeMutablePointer<Float>, _ sizes: Sizes,
-        _ team: ThreadTeam
+        _ x: UnsafeMutablePointer<Float>, times: Range<Int>, to target: UnsafeMutablePointer<Float>, _ sizes: Sizes, _ team: ThreadTeam
     ) {
-        team.split(steps.count, cost: sizes.batch * sizes.features / 4) { pieces in
-            for i in pieces {
-                let step = steps.lowerBound + i
-                let t = backwards ? sizes.time - 1 - step : step
-                for b in 0..<sizes.batch {
-                    (target + (i * sizes.batch + b) * sizes.features)
-                        .update(from: x + (b * sizes.time + t) * sizes.features, count: sizes.features)
-                }
+        team.split(sizes.batch * times.count, cost: sizes.features / 4) { rows in
+            for row in rows {
+                let (b, t) = (row / times.count, row % times.count)
+                (target + (b * sizes.chunk + t) * sizes.inputStep)
+                    .update(from: x + (b * sizes.time + times.lowerBound + t) * sizes.features, count: sizes.features)
             }
         }
     }
@@ -155,35 +169,42 @@ enum RecurrenceKernels: KernelFamily {
         for b in 0..<sizes.batch { (target + b * targetPitch).update(from: source + b * sourcePitch, count: sizes.units) }
     }
 
-    /// [rows, gate, unit] as [rows][block][gate][16], zeros past the last unit.
+    /// [rows, gate, unit] as [rows][columns].
     private static func packColumns(_ source: UnsafeMutablePointer<Float>, rows: Int, _ sizes: Sizes) -> BufferView {
         let packed = BufferView(allocating: ConcreteType(dtype: .f32, shape: [rows, sizes.width]), isConstant: true)
         packed.floats.update(repeating: 0, count: packed.count)
+        let (whole, rest) = (sizes.units / 16 * 16, sizes.units % 16)
         for row in 0..<rows {
+            let target = packed.floats + row * sizes.width
             for gate in 0..<sizes.gates {
                 let from = source + (row * sizes.gates + gate) * sizes.units
-                for unit in 0..<sizes.units {
-                    packed.floats[row * sizes.width + (unit / 16 * sizes.gates + gate) * 16 + unit % 16] = from[unit]
+                for first in stride(from: 0, to: whole, by: 16) {
+                    (target + first * sizes.gates + gate * 16).update(from: from + first, count: 16)
                 }
+                (target + whole * sizes.gates + gate * rest).update(from: from + whole, count: rest)
             }
         }
         return packed
     }
 
-    /// [units, gate, unit] as [block][state's unit][gate][16]; for a GRU with reset before, the first two gates of all blocks, then the candidate.
+    /// [units, gate, unit] as [block][state's unit][columns of the block]; for a GRU with reset before, the first two gates of all blocks, then
+    /// the candidate.
     private static func packRecurrent(_ source: UnsafeMutablePointer<Float>, _ cell: Recurrence.Cell, _ sizes: Sizes) -> BufferView {
-        let packed = BufferView(allocating: ConcreteType(dtype: .f32, shape: [sizes.units, sizes.width]), isConstant: true)
-        packed.floats.update(repeating: 0, count: packed.count)
         let parts = cell == .gru(resetAfter: false) ? [0..<2, 2..<3] : [0..<sizes.gates]
+        let width = parts.reduce(0) { $0 + Sizes.width(sizes.units, $1.count) }
+        let packed = BufferView(allocating: ConcreteType(dtype: .f32, shape: [sizes.units, width]), isConstant: true)
+        packed.floats.update(repeating: 0, count: packed.count)
         var target = packed.floats
         for part in parts {
             for block in 0..<sizes.blocks {
+                let count = min(16, sizes.units - block * 16)
+                let step = count == 16 ? 16 * part.count : Sizes.width(count, part.count)
                 for row in 0..<sizes.units {
-                    for gate in part {
+                    for (place, gate) in part.enumerated() {
                         let from = source + (row * sizes.gates + gate) * sizes.units + block * 16
-                        target.update(from: from, count: min(16, sizes.units - block * 16))
-                        target += 16
+                        (target + place * count).update(from: from, count: count)
                     }
+                    target += step
                 }
             }
         }

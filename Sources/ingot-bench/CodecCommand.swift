@@ -89,17 +89,22 @@ struct CodecCommand: ParsableCommand {
         for repetition in 0...repetitions {
             let isWarm = repetition > 0
             for isHashed in [false, true] {
-                checkpoint.digests = isHashed ? digests : TensorDigests()
-                // As large as the weights, so that it doesn't grow; ZipNN's is too.
-                let output = OutputMemory(capacity: row.byteCount)
+                func write() throws -> OutputMemory {
+                    checkpoint.digests = isHashed ? digests : TensorDigests()
+                    // As large as the weights, so that it doesn't grow; ZipNN's is too.
+                    let output = OutputMemory(capacity: row.byteCount)
+                    try IngotFormat.write(checkpoint, to: output, options: WriteOptions(threadCount: threadCount))
+                    return output
+                }
+                // A processor that has slept takes milliseconds to come back: each is timed right after a run that isn't.
                 settle()
+                _ = try write()
                 var start = milliseconds()
-                try IngotFormat.write(checkpoint, to: output, options: WriteOptions(threadCount: threadCount))
+                let output = try write()
                 if isWarm { row[isHashed ? .compressHashed : .compress].append(milliseconds() - start) }
                 guard isHashed else { continue }
                 row.storedByteCount = output.bytes.count
                 let region = ByteRegion(ByteStore(output))
-                settle()
                 start = milliseconds()
                 let read = try IngotFormat.open(region, limits: Limits(), threadCount: 1).tensors.map(\.tensor)
                 let pieces = read.indices.flatMap { i in
@@ -121,6 +126,7 @@ struct CodecCommand: ParsableCommand {
             }
             for (kind, peer) in peers {
                 settle()
+                _ = try peer.time()
                 let time = try peer.time()
                 if isWarm { row[kind].append(time) }
             }

@@ -182,6 +182,7 @@ struct IngotWriter {
             index.blobs[blob].checksums.append(slot.checksum)
             try output.append(slot.storedBytes(of: blobs[blob]))
             guard inHand.contains(blob) else { return }
+            // Without a region nothing was lent: the slot has the chunk.
             if places[i].chunk == 0 { hasher = SHA256() }
             hasher.update(UnsafeRawBufferPointer(rebasing: slot.raw.bytes[0..<blobs[blob].chunkLength(places[i].chunk)]))
             guard places[i].chunk == blobs[blob].chunkCount - 1 else { return }

@@ -9,7 +9,8 @@ public protocol TensorStorage: Sendable {
     /// - Throws: `FormatError` where stored bytes turn out damaged, `FileError` where they can't be read.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws
 
-    /// Lends the elements' bytes of `range`: from `scratch`, which has room for them, unless they are in memory as they are.
+    /// Lends the elements' bytes of `range`: from `scratch`, which has room for them, unless they are in memory as they are. Only storages that
+    /// have a `region` lend memory of their own.
     /// - Throws: what `read` and `body` throw.
     func lend<R>(
         _ range: Range<Int>, scratch: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> R

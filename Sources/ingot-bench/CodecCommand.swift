@@ -105,18 +105,9 @@ struct CodecCommand: ParsableCommand {
                 guard isHashed else { continue }
                 row.storedByteCount = output.bytes.count
                 let region = ByteRegion(ByteStore(output))
+                try Self.read(region, into: targets, threadCount: threadCount)
                 start = milliseconds()
-                let read = try IngotFormat.open(region, limits: Limits(), threadCount: 1).tensors.map(\.tensor)
-                let pieces = read.indices.flatMap { i in
-                    stride(from: 0, to: read[i].byteCount, by: Self.pieceSize).map { (i, $0..<min($0 + Self.pieceSize, read[i].byteCount)) }
-                }
-                try inOrder(
-                    count: pieces.count, threadCount: threadCount, makeSlot: {},
-                    work: { i, _ in
-                        let (tensor, range) = pieces[i]
-                        try read[tensor].storage.read(
-                            into: UnsafeMutableRawBufferPointer(rebasing: targets[tensor].bytes[range]), at: range.lowerBound)
-                    }, consume: { _, _ in })
+                try Self.read(region, into: targets, threadCount: threadCount)
                 if isWarm { row[.decompress].append(milliseconds() - start) }
                 for (tensor, target) in zip(tensors, targets) {
                     guard try tensor.bytes().elementsEqual(target.bytes[0..<tensor.byteCount]) else {
@@ -133,6 +124,22 @@ struct CodecCommand: ParsableCommand {
         }
         if let (_, peer) = peers.first { row.peerRatio = Double(try peer.output().first ?? .nan) }
         return row
+    }
+
+    /// Opens an .ingot file and reads each of its tensors.
+    private static func read(_ file: ByteRegion, into targets: [TransferBuffer], threadCount: Int) throws {
+        let tensors = try IngotFormat.open(file, limits: Limits(), threadCount: 1).tensors.map(\.tensor)
+        let pieces = tensors.indices.flatMap { i in
+            let count = tensors[i].byteCount
+            return stride(from: 0, to: count, by: pieceSize).map { (i, $0..<min($0 + pieceSize, count)) }
+        }
+        try inOrder(
+            count: pieces.count, threadCount: threadCount, makeSlot: {},
+            work: { i, _ in
+                let (tensor, range) = pieces[i]
+                try tensors[tensor].storage.read(
+                    into: UnsafeMutableRawBufferPointer(rebasing: targets[tensor].bytes[range]), at: range.lowerBound)
+            }, consume: { _, _ in })
     }
 
     private func startPeers(_ tensors: [Tensor], _ dtype: DType, threadCount: Int) throws -> [(CodecRow.Kind, Peer)] {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import IngotFormat
 
-/// Frames of literals alone, read by libzstd.
+/// Frames of literals alone, read by libzstd and by our own decoder.
 @Suite(.serialized) struct LiteralsTests {
     /// A frame by the instruction set in force; nil where it isn't shorter. What lies past the room it may use stays as it was.
     private func encoded(_ bytes: [UInt8]) -> [UInt8]? {
@@ -15,12 +15,29 @@ import Testing
         return length == 0 ? nil : Array(target[..<length])
     }
 
+    /// By libzstd, and by our decoder where it takes the frame, at both of its levels.
     private func decoded(_ frame: [UInt8], count: Int) throws -> [UInt8] {
         let decompressor = try ZstdDecompressor()
         var target = [UInt8](repeating: 0, count: count)
-        let flaw = frame.withUnsafeBytes { source in target.withUnsafeMutableBytes { decompressor.decompress(source, into: $0) } }
+        let flaw = frame.withUnsafeBytes { source in target.withUnsafeMutableBytes { decompressor.decompressAny(source, into: $0) } }
         #expect(flaw == nil)
+        if let own = ownDecoded(frame, count: count) { #expect(own == target) }
         return target
+    }
+
+    /// By our decoder, which has to do the same at both levels and to write nothing past the end; nil where it leaves the frame to libzstd.
+    private func ownDecoded(_ frame: [UInt8], count: Int) -> [UInt8]? {
+        defer { cc_literals_decode_level(-1) }
+        let results = [Int32(-1), 0].map { level -> [UInt8]? in
+            cc_literals_decode_level(level)
+            var target = [UInt8](repeating: 0x5A, count: count + 64)
+            // Exactly as long as the frame, so that a tool that watches memory sees what is read past its end.
+            let isDecoded = cc_literals_decode(frame, frame.count, &target, count) == 1
+            #expect(target[count...].allSatisfy { $0 == 0x5A })
+            return isDecoded ? Array(target[..<count]) : nil
+        }
+        #expect(results[0] == results[1])
+        return results[0]
     }
 
     /// `count` values from `first` on, each half as likely as the one before it, or `skew` times.
@@ -58,6 +75,7 @@ import Testing
             frames += 1
             #expect(frame.count < length)
             #expect(try decoded(frame, count: length) == bytes, "\(length) bytes")
+            if length >= 1_024 { #expect(ownDecoded(frame, count: length) == bytes, "\(length) bytes") }
         }
         #expect(frames > 15)
     }
@@ -108,5 +126,84 @@ import Testing
         #expect(encoded(Array(noise[..<900])) == nil)
         #expect(encoded([]) == nil)
         #expect(encoded([1, 1, 1]) == nil)
+    }
+
+    /// Bytes with a histogram drawn at random: 1 to 256 values, evenly likely or not.
+    private func drawn(_ count: Int, by generator: inout SeededGenerator) -> [UInt8] {
+        let values = Int(generator.next() % 256) + 1
+        let first = UInt8(truncatingIfNeeded: generator.next())
+        let shape = generator.next() % 4
+        return (0..<count).map { _ in
+            let draw = generator.next()
+            var value = Int(draw % UInt64(values))
+            // The least of several draws is skewed; so is the number of zeros at the end of one.
+            if shape == 1 { value = min(value, Int((draw >> 32) % UInt64(values))) }
+            if shape == 2 { value = min(draw.trailingZeroBitCount, values - 1) }
+            if shape == 3 { value = min((draw | draw >> 21).trailingZeroBitCount * 2 + Int(draw >> 62), values - 1) }
+            return first &+ UInt8(truncatingIfNeeded: value)
+        }
+    }
+
+    /// Frames of our writer and of libzstd at its fastest level, which uses matches little and literals much.
+    private func frames(of bytes: [UInt8]) throws -> [[UInt8]] {
+        let compressor = try ZstdCompressor()
+        var target = [UInt8](repeating: 0, count: ZstdCompressor.bound(bytes.count))
+        let length = bytes.withUnsafeBytes { source in target.withUnsafeMutableBytes { compressor.compress(source, into: $0, level: 1) } }
+        return [encoded(bytes), length.map { Array(target[..<$0]) }].compactMap { $0 }
+    }
+
+    @Test func decoderAgreesWithLibzstd() throws {
+        var generator = SeededGenerator(seed: 11)
+        var own = 0
+        for count in Array(1...2_000) + [4_096, 16_383, 16_384, 70_000, 131_072, 131_073, 262_144, 300_001] {
+            let bytes = drawn(count, by: &generator)
+            for frame in try frames(of: bytes) {
+                #expect(try decoded(frame, count: count) == bytes, "\(count) bytes")
+                if ownDecoded(frame, count: count) != nil { own += 1 }
+            }
+        }
+        #expect(own > 900)
+    }
+
+    /// Whatever is damaged, our decoder accepts nothing that libzstd refuses, and gives the same bytes.
+    @Test func damagedFramesAreLibzstdsToJudge() throws {
+        var generator = SeededGenerator(seed: 12)
+        let decompressor = try ZstdDecompressor()
+        var (accepted, refused) = (0, 0)
+        for round in 0..<400 {
+            let count = round % 20 == 0 ? 140_000 : 1_024 + Int(generator.next() % 3_000)
+            let bytes = drawn(count, by: &generator)
+            for frame in try frames(of: bytes) {
+                for _ in 0..<8 {
+                    var damaged = frame
+                    for _ in 0...generator.next() % 3 {
+                        // Half of it in headers and tables.
+                        let range = generator.next() % 2 == 0 ? min(damaged.count, 120) : damaged.count
+                        damaged[Int(generator.next() % UInt64(range))] ^= UInt8(1) << UInt8(generator.next() % 8)
+                    }
+                    if generator.next() % 8 == 0 { damaged.removeLast() }
+                    var target = [UInt8](repeating: 0, count: count)
+                    let flaw = damaged.withUnsafeBytes { source in
+                        target.withUnsafeMutableBytes { decompressor.decompressAny(source, into: $0) }
+                    }
+                    let own = ownDecoded(damaged, count: count)
+                    if let own { #expect(flaw == nil && own == target, "round \(round)") }
+                    accepted += own == nil ? 0 : 1
+                    refused += flaw == nil ? 0 : 1
+                }
+            }
+        }
+        #expect(accepted > 100 && refused > 1_000)
+    }
+
+    /// Codes of one bit fill an entry of the decoder's table by themselves; 11 bits are the longest.
+    @Test(arguments: [2, 3, 5, 12, 16]) func shortAndLongCodesTogether(values: Int) throws {
+        var bytes: [UInt8] = []
+        for value in 0..<values { bytes += [UInt8](repeating: UInt8(200 - value), count: max(1, 65_536 >> value)) }
+        var generator = SeededGenerator(seed: 13)
+        for i in stride(from: bytes.count - 1, to: 0, by: -1) { bytes.swapAt(i, Int(generator.next() % UInt64(i + 1))) }
+        let frame = try #require(encoded(bytes))
+        #expect(try decoded(frame, count: bytes.count) == bytes)
+        #expect(ownDecoded(frame, count: bytes.count) == bytes)
     }
 }

@@ -20,6 +20,8 @@ struct IngotWriter {
     static let levels = 0...19
     /// Bytes of tensors that are hashed beside the compression of the same ones: what is read twice is still in the system's memory.
     private static let groupByteCount: UInt64 = 512 << 20
+    /// Chunks on their way: between two matrices of a layer are several vectors of a few bytes each.
+    private static let slotCount = 16
 
     /// - Throws: `InputError` for a level that isn't there; `UnsupportedError` for a checkpoint that the format can't hold; what reading
     ///   its tensors throws.
@@ -158,7 +160,8 @@ struct IngotWriter {
             }
         }
         try inOrder(
-            count: places.count, threadCount: threadCount, beside: { try digests.run() }, makeSlot: { ChunkSlot(level: level) }
+            count: places.count, threadCount: threadCount, slotCount: Self.slotCount, beside: { try digests.run() },
+            makeSlot: { ChunkSlot(level: level) }
         ) { i, slot in
             let blob = blobs[places[i].blob]
             let source = sources[places[i].blob]

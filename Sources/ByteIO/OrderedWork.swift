@@ -6,12 +6,14 @@ import Synchronization
 /// Work runs ahead of the hand-over by a fixed number of slots, so that memory is bounded; the calling thread works too while it waits.
 /// The first error in order ends everything and is thrown, so that errors are the same at any number of threads.
 /// - Parameters:
+///   - slotCount: results that there may be at a time; by default two for each thread and two more. More of them help where pieces differ
+///     much in size: a thread that has filled all slots with small ones waits for the large one before them.
 ///   - beside: done once, on a thread that works on the pieces afterwards, or before them where there is one thread only.
 ///   - makeSlot: memory for one result; slots are used again and again.
 ///   - work: called on any thread, at most once at a time for a slot.
 ///   - consume: called with 0, 1, 2 ... on the calling thread.
 public func inOrder<Slot: Sendable>(
-    count: Int, threadCount: Int, beside: (@Sendable () throws -> Void)? = nil, makeSlot: () throws -> Slot,
+    count: Int, threadCount: Int, slotCount: Int? = nil, beside: (@Sendable () throws -> Void)? = nil, makeSlot: () throws -> Slot,
     work: @escaping @Sendable (Int, Slot) throws -> Void,
     consume: (Int, Slot) throws -> Void
 ) throws {
@@ -27,7 +29,7 @@ public func inOrder<Slot: Sendable>(
         return
     }
     var slots: [Slot] = []
-    for _ in 0..<min(count, 2 * (helperCount + 1) + 2) { slots.append(try makeSlot()) }
+    for _ in 0..<min(count, max(slotCount ?? 0, 2 * (helperCount + 1) + 2)) { slots.append(try makeSlot()) }
     let queue = OrderedQueue(count: count, slots: slots, beside: beside, work: work)
     let threads = (0..<helperCount).compactMap { _ in HelperThread { queue.help() } }
     func end() {

@@ -134,7 +134,7 @@ struct CodecCommand: ParsableCommand {
             return stride(from: 0, to: count, by: pieceSize).map { (i, $0..<min($0 + pieceSize, count)) }
         }
         try inOrder(
-            count: pieces.count, threadCount: threadCount, makeSlot: {},
+            count: pieces.count, threadCount: threadCount, slotCount: pieces.count, makeSlot: {},
             work: { i, _ in
                 let (tensor, range) = pieces[i]
                 try tensors[tensor].storage.read(

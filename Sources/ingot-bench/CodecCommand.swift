@@ -34,21 +34,28 @@ struct CodecCommand: ParsableCommand {
     @Option(name: .customLong("repeat"), help: ArgumentHelp("Runs of each, after one to warm up.", valueName: "n"))
     var repetitions = 7
 
+    @Option(name: .customLong("dtype"), help: ArgumentHelp("Only f32, bf16 or f16; may be given several times.", valueName: "dtype"))
+    var chosen: [String] = []
+
     @Flag(help: "One JSON document instead of a table.")
     var json = false
 
+    private static let dtypes = [DType.f32, .bf16, .f16]
     /// A few chunks of the format.
     private static let pieceSize = 2 << 20
 
     func validate() throws {
         guard repetitions > 0 else { throw ValidationError("--repeat takes a positive number") }
+        for name in chosen where !Self.dtypes.contains(where: { "\($0)" == name }) {
+            throw ValidationError("--dtype takes f32, bf16 or f16, not \(name)")
+        }
     }
 
     func run() throws {
         let source = try loaded()
         var rows: [CodecRow] = []
         if !json { print(CodecRow.header) }
-        for dtype in [DType.f32, .bf16, .f16] {
+        for dtype in Self.dtypes where chosen.isEmpty || chosen.contains("\(dtype)") {
             let tensors = try source.map { tensor in
                 let rounded = tensor.rounded(to: dtype)
                 return Tensor(dtype: dtype, shape: rounded.shape, bytes: try rounded.bytes())

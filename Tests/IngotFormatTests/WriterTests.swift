@@ -205,7 +205,9 @@ import Testing
         for threadCount in 1...5 {
             let running = Mutex((now: 0, most: 0))
             var seen: [Int] = []
-            try inOrder(count: 100, threadCount: threadCount, makeSlot: { TransferBuffer(byteCount: 8) }) { i, slot in
+            try inOrder(
+                count: 100, threadCount: threadCount, slotCount: 10 * (threadCount % 3), makeSlot: { TransferBuffer(byteCount: 8) }
+            ) { i, slot in
                 running.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
                 slot.bytes.storeBytes(of: i * i, as: Int.self)
                 usleep(UInt32(i * 7_919 % 300))

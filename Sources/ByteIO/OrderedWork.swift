@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 import Synchronization
 
@@ -166,8 +167,8 @@ private struct HelperThread {
     init?(_ run: @escaping @Sendable () -> Void) {
         let body = Unmanaged.passRetained(Body(run))
         var thread = pthread_t()
-        let status = pthread_create(
-            &thread, nil,
+        let status = cp_start_thread(
+            &thread,
             { argument in
                 if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
                 return nil

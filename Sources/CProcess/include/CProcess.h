@@ -1,5 +1,6 @@
 #pragma once
 // What Swift has no words for: fork, descriptors sent over a socket, limits on a process, writing begun ahead of a sync.
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -33,3 +34,8 @@ void cp_begin_writeback(int descriptor);
 // Anonymous memory of `count` bytes, NULL with 0 at first, made `grown` bytes by moving its pages, in large ones where the system has them.
 // NULL if there is no memory; the old is then as it was. munmap gives it back.
 void *cp_grow_pages(void *base, size_t count, size_t grown);
+
+// pthread_create with a thread that begins on another processor than this one, if it may run on another, and may then go where the caller
+// may. Where a thread has just ended on another, Linux takes that one for busy, and lets the new one wait up to three milliseconds behind
+// its creator.
+int cp_start_thread(pthread_t *thread, void *(*body)(void *), void *argument);

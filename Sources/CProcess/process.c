@@ -104,34 +104,34 @@ void *cp_grow_pages(void *base, size_t count, size_t grown) {
 }
 
 typedef struct {
-  cpu_set_t processors;
-  void *(*body)(void *);
-  void *argument;
+    cpu_set_t processors;
+    void *(*body)(void *);
+    void *argument;
 } thread_start;
 
 static void *start_elsewhere(void *argument) {
-  thread_start start = *(thread_start *)argument;
-  free(argument);
-  sched_setaffinity(0, sizeof start.processors, &start.processors);
-  return start.body(start.argument);
+    thread_start start = *(thread_start *)argument;
+    free(argument);
+    sched_setaffinity(0, sizeof start.processors, &start.processors);
+    return start.body(start.argument);
 }
 
 int cp_start_thread(pthread_t *thread, void *(*body)(void *), void *argument) {
-  thread_start *start = malloc(sizeof *start);
-  int here = sched_getcpu();
-  if (start != NULL && here >= 0 && here < CPU_SETSIZE && sched_getaffinity(0, sizeof start->processors, &start->processors) == 0) {
-    start->body = body;
-    start->argument = argument;
-    cpu_set_t others = start->processors;
-    CPU_CLR(here, &others);
-    pthread_attr_t attributes;
-    if (CPU_COUNT(&others) > 0 && pthread_attr_init(&attributes) == 0) {
-      int status = pthread_attr_setaffinity_np(&attributes, sizeof others, &others);
-      if (status == 0) status = pthread_create(thread, &attributes, start_elsewhere, start);
-      pthread_attr_destroy(&attributes);
-      if (status == 0) return 0;
+    thread_start *start = malloc(sizeof *start);
+    int here = sched_getcpu();
+    if (start != NULL && here >= 0 && here < CPU_SETSIZE && sched_getaffinity(0, sizeof start->processors, &start->processors) == 0) {
+        start->body = body;
+        start->argument = argument;
+        cpu_set_t others = start->processors;
+        CPU_CLR(here, &others);
+        pthread_attr_t attributes;
+        if (CPU_COUNT(&others) > 0 && pthread_attr_init(&attributes) == 0) {
+            int status = pthread_attr_setaffinity_np(&attributes, sizeof others, &others);
+            if (status == 0) status = pthread_create(thread, &attributes, start_elsewhere, start);
+            pthread_attr_destroy(&attributes);
+            if (status == 0) return 0;
+        }
     }
-  }
-  free(start);
-  return pthread_create(thread, NULL, body, argument);
+    free(start);
+    return pthread_create(thread, NULL, body, argument);
 }

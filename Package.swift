@@ -55,7 +55,7 @@ let package = Package(
 
         // Names and wiring; mathematics; the work itself.
         .target(name: "Architectures", dependencies: ["ByteIO", "JSON", "ModelIR", "FormatKit"]),
-        .target(name: "Executor", dependencies: ["ByteIO", "ModelIR", "CKernels", "COneDNN"]),
+        .target(name: "Executor", dependencies: ["ByteIO", "ModelIR", "CKernels", "COneDNN", "CProcess"]),
         .target(
             name: "Conversion",
             dependencies: [
@@ -109,7 +109,7 @@ let package = Package(
             dependencies: [
                 "ByteIO", "JSON", "ModelIR", "FormatKit", "Containers", "Architectures", "Executor", "Conversion", "TestSupport",
             ]),
-        .testTarget(name: "ExecutorTests", dependencies: ["ByteIO", "ModelIR", "Executor", "CKernels", "TestSupport"]),
+        .testTarget(name: "ExecutorTests", dependencies: ["ByteIO", "ModelIR", "Executor", "CKernels", "CProcess", "TestSupport"]),
         .testTarget(
             name: "ConversionTests",
             dependencies: [

@@ -135,3 +135,22 @@ int cp_start_thread(pthread_t *thread, void *(*body)(void *), void *argument) {
     free(start);
     return pthread_create(thread, NULL, body, argument);
 }
+
+int cp_processor(void) { return sched_getcpu(); }
+
+void cp_keep_off(int processor, unsigned threads) {
+    // What the thread may run on by itself, and which of these it keeps off now.
+    static _Thread_local cpu_set_t processors;
+    static _Thread_local int is_known, kept_off = -1;
+    if (!is_known) {
+        if (sched_getaffinity(0, sizeof processors, &processors) != 0) return;
+        is_known = 1;
+    }
+    cpu_set_t others = processors;
+    int wanted = -1;
+    if (processor >= 0 && processor < CPU_SETSIZE && CPU_ISSET(processor, &processors) && threads <= (unsigned)CPU_COUNT(&processors)) {
+        CPU_CLR(processor, &others);
+        wanted = processor;
+    }
+    if (wanted != kept_off && sched_setaffinity(0, sizeof others, &others) == 0) kept_off = wanted;
+}

@@ -4,6 +4,7 @@ import FormatKit
 import Glibc
 import ModelIR
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import IngotFormat
@@ -223,23 +224,16 @@ import Testing
 
     /// They begin on another processor than the caller, and then go where it may.
     @Test func helpersMayRunWhereverTheCallerMay() throws {
-        @Sendable func processors() -> Substring? {
-            let file = open("/proc/thread-self/status", O_RDONLY)
-            defer { close(file) }
-            var buffer = [UInt8](repeating: 0, count: 8_192)
-            let count = read(file, &buffer, buffer.count)
-            let lines = String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self).split(separator: "\n")
-            return lines.first { $0.hasPrefix("Cpus_allowed:") }
-        }
-        let own = try #require(processors())
-        let others = Mutex<[Substring?]>([])
+        let own = allowedProcessors()
+        try #require(!own.isEmpty)
+        let others = Mutex<[Set<Int32>]>([])
         try inOrder(
             count: 20, threadCount: 4, makeSlot: {},
             work: { _, _ in
-                let found = processors()
+                let found = allowedProcessors()
                 others.withLock { $0.append(found) }
                 usleep(1_000)
             }, consume: { _, _ in })
-        #expect(others.withLock { $0 } == [Substring?](repeating: own, count: 20))
+        #expect(others.withLock { $0 } == [Set<Int32>](repeating: own, count: 20))
     }
 }

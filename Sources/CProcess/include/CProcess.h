@@ -1,5 +1,5 @@
 #pragma once
-// What Swift has no words for: fork, descriptors sent over a socket, limits on a process, writing begun ahead of a sync.
+// What Swift has no words for: fork, descriptors sent over a socket, limits on a process, places of threads, writing begun ahead of a sync.
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,3 +39,10 @@ void *cp_grow_pages(void *base, size_t count, size_t grown);
 // may. Where a thread has just ended on another, Linux takes that one for busy, and lets the new one wait up to three milliseconds behind
 // its creator.
 int cp_start_thread(pthread_t *thread, void *(*body)(void *), void *argument);
+
+// The processor that the calling thread is on; -1 if the system does not say.
+int cp_processor(void);
+
+// Keeps the calling thread, one of `threads` that work together, off the processor that the one it waits for is on, if it may run on processors for
+// all of them; and lets it go where it could before if not. Woken behind that one, which then waits for it, it would begin only at the system's next tick.
+void cp_keep_off(int processor, unsigned threads);

@@ -1,4 +1,5 @@
 import COneDNN
+import CProcess
 
 /// Our kernels' threads: those of the OpenMP runtime that oneDNN brings. One pool, since idle threads of a second one would spin against it.
 struct ThreadTeam: Hashable, Sendable {
@@ -12,18 +13,22 @@ struct ThreadTeam: Hashable, Sendable {
 
     private struct Body {
         let run: (Int, Int) -> Void
+        /// Where the calling thread was.
+        let processor: Int32
     }
 
     /// Calls `body(thread, threads)` on every thread.
     func run(_ body: (Int, Int) -> Void) {
         guard count > 1 else { return body(0, 1) }
         withoutActuallyEscaping(body) { body in
-            withUnsafePointer(to: Body(run: body)) { pointer in
+            withUnsafePointer(to: Body(run: body, processor: cp_processor())) { pointer in
                 // @Sendable: a closure that inherits the main actor would trap on another thread.
                 on_parallel(
                     { @Sendable context, thread, threads in
                         guard let context else { return }
-                        context.assumingMemoryBound(to: Body.self).pointee.run(Int(thread), Int(threads))
+                        let body = context.assumingMemoryBound(to: Body.self)
+                        if thread > 0 { cp_keep_off(body.pointee.processor, threads) }
+                        body.pointee.run(Int(thread), Int(threads))
                     }, UnsafeMutableRawPointer(mutating: pointer), UInt32(clamping: count))
             }
         }

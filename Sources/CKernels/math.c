@@ -1,10 +1,17 @@
 // f32 mathematics for each instruction set, chosen at run time.
+// For syscall.
+#define _GNU_SOURCE
 #pragma clang diagnostic ignored "-Wpsabi"
 #include "CKMath.h"
 #include <sched.h>
 #include <string.h>
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 #define CK_NAME2(name, suffix) name##suffix
@@ -22,6 +29,25 @@ static void meet(uint32_t *arrived, size_t thread, size_t threads, uint32_t coun
             else _mm_pause();
 #endif
         }
+}
+
+// Goes through a thread's share of a product: equal shares of vectors of 16 columns times rows; a panel between two threads is cut. A panel is
+// given at most `row_block` rows at a time.
+static void share(
+    const ck_product *p, size_t thread, size_t threads, size_t row_block,
+    void (*multiply)(const ck_product *p, size_t panel, size_t first, size_t last, float *space)
+) {
+    const size_t blocks = (p->rows + row_block - 1) / row_block, vectors = (p->columns + 15) / 16;
+    for (size_t block = 0; block < blocks; block++) {
+        const size_t top = p->rows * block / blocks, bottom = p->rows * (block + 1) / blocks, height = bottom - top;
+        const size_t from = vectors * height * thread / threads, to = vectors * height * (thread + 1) / threads;
+        for (size_t panel = from / (2 * height); 2 * panel * height < to; panel++) {
+            const size_t start = 2 * panel * height, width = vectors - 2 * panel < 2 ? 1 : 2;
+            const size_t first = from > start ? (from - start) / width : 0;
+            const size_t last = to < start + width * height ? (to - start) / width : height;
+            if (first < last) multiply(p, panel, top + first, top + last, p->space + (p->right ? thread * ck_product_space : 0));
+        }
+    }
 }
 
 // Rows that share what is read of recurrent weights, and the tile of attention (attention.inc): as many as the registers hold.
@@ -81,11 +107,14 @@ static void meet(uint32_t *arrived, size_t thread, size_t threads, uint32_t coun
 #define CK_PART(name) CK_NAME2(name, _pairs)
 #define MULTIPLY_ADD(sum, x, y) sum = (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)y);
 #include "multiply.inc"
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("amx-tile,amx-bf16,avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"), min_vector_width(512))), apply_to = function)
+#include "multiply_tiles.inc"
+#pragma clang attribute pop
 #undef INLINE
 #undef vf
 #undef CK_PART
 #undef MULTIPLY_ADD
-#pragma clang attribute pop
 #undef CK_SUFFIX
 #undef CK_ROWS
 #undef CK_LANES
@@ -93,12 +122,25 @@ static void meet(uint32_t *arrived, size_t thread, size_t threads, uint32_t coun
 #undef CK_PRODUCTS
 #endif
 
+#if defined(__x86_64__) && defined(__linux__)
+// Whether the processor has tiles of bf16, and the system lets this process use them: they have to be asked for.
+static int may_use_tiles(void) {
+    enum { tiles = 1 << 24, products = 1 << 22, ask = 0x1023, tile_data = 18 };
+    unsigned a, b, c, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tiles) && (d & products) && syscall(SYS_arch_prctl, ask, tile_data) == 0;
+}
+#endif
+
 static int best_level(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
+#if defined(__linux__)
+        if (__builtin_cpu_supports("avx512bf16") && may_use_tiles()) return 3;
+#endif
         return 2;
+    }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return 1;
 #endif
     return 0;
@@ -111,17 +153,20 @@ const ck_math *ck_math_table(void) {
     int level = __atomic_load_n(&chosen_level, __ATOMIC_RELAXED);
     if (level < 0) level = ck_math_level(-1);
 #if defined(__x86_64__)
-    if (level == 2) return &table_avx512;
+    if (level >= 2) return &table_avx512;
     if (level == 1) return &table_avx2;
 #endif
     return &table_base;
 }
 
-ck_multiply ck_multiply_bf16(void) {
+ck_pair_product ck_product_of_pairs(void) {
 #if defined(__x86_64__)
-    if (ck_math_table() == &table_avx512 && __builtin_cpu_supports("avx512bf16")) return multiply_pairs;
+    if (ck_math_table() == &table_avx512 && __builtin_cpu_supports("avx512bf16")) {
+        const int has_tiles = __atomic_load_n(&chosen_level, __ATOMIC_RELAXED) == 3;
+        return has_tiles ? (ck_pair_product){multiply_tiles, 16, 31, 1} : (ck_pair_product){multiply_pairs, 1, 0, 0};
+    }
 #endif
-    return NULL;
+    return (ck_pair_product){NULL, 1, 0, 0};
 }
 
 int ck_math_level(int level) {

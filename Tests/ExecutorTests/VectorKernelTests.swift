@@ -10,6 +10,9 @@ extension SerialTests {
     @Suite(.serialized) struct VectorKernelTests {
         static let levels = 0...2
 
+        /// Those that differ in products of bf16.
+        static let halfLevels = 2...3
+
         /// Runs `body` with the level forced; skips levels that the machine lacks.
         static func at(_ level: Int, _ body: () throws -> Void) rethrows {
             guard ck_math_level(Int32(level)) == level else { return }

@@ -178,8 +178,17 @@ const ck_math *ck_math_table(void);
 
 typedef void (*ck_multiply)(const ck_product *p, size_t thread, size_t threads);
 
-// A table's `multiply` with `left` and `weights` in pairs of bf16; NULL where the processor or the level in force has no instruction for that.
-ck_multiply ck_multiply_bf16(void);
+// A table's `multiply` with `left` and `weights` in pairs of bf16.
+typedef struct {
+    // NULL where the processor or the level in force has no instruction for that.
+    ck_multiply run;
+    // What `inner` has to be a multiple of, with zeros on both sides past the last pair; and rows that `left` has memory for past its last.
+    size_t multiple, spare_rows;
+    // Whether it multiplies whole tiles, many times as fast as f32.
+    int has_tiles;
+} ck_pair_product;
 
-// For tests: 0 baseline, 1 AVX2 and FMA, 2 AVX-512, -1 the best there is (the default). Returns the level in force.
+ck_pair_product ck_product_of_pairs(void);
+
+// For tests: 0 baseline, 1 AVX2 and FMA, 2 AVX-512, 3 and tiles of bf16 (AMX), -1 the best there is (the default). Returns the level in force.
 int ck_math_level(int level);

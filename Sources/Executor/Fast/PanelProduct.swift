@@ -25,25 +25,35 @@ final class PanelProduct {
 
     /// Whether there is such a kernel here, and it does better than oneDNN's: with many long rows that is as fast, and needs no copy of the left side.
     static func isBest(_ shape: MatmulShape, _ precision: Precision) -> Bool {
-        kernel(precision) != nil && (shape.m <= 96 || shape.m <= 512 && shape.k <= (precision == .f32 ? 768 : 1_536))
+        guard kernel(precision) != nil else { return false }
+        if precision == .bf16 && ck_product_of_pairs().has_tiles != 0 { return true }
+        return shape.m <= 96 || shape.m <= 512 && shape.k <= (precision == .f32 ? 768 : 1_536)
     }
 
     private static func kernel(_ precision: Precision) -> ck_multiply? {
-        precision == .f32 ? ck_math_table().pointee.multiply : ck_multiply_bf16()
+        precision == .f32 ? ck_math_table().pointee.multiply : ck_product_of_pairs().run
+    }
+
+    /// Elements of a row of `k`; a pair of bf16 is one.
+    private static func inner(_ k: Int, _ precision: Precision) -> Int {
+        guard precision == .bf16 else { return k }
+        let (pairs, multiple) = ((k + 1) / 2, Int(ck_product_of_pairs().multiple))
+        return (pairs + multiple - 1) / multiple * multiple
     }
 
     /// Elements from one row of the left side to the next, for rows of `k` elements; a pair of bf16 is one.
     ///
     /// Rows a multiple of 4 KiB apart would share one set of the first cache, which hasn't room for all rows of a tile.
     static func leftStep(_ k: Int, rows: Int, _ precision: Precision) -> Int {
-        let step = precision == .f32 ? k : (k + 1) / 2
+        let step = inner(k, precision)
         return rows > 4 && step % 1_024 == 0 ? step + 16 : step
     }
 
     /// Bytes of a copy of the left side; 0 if it is used in place.
     static func copyByteCount(_ k: Int, rows: Int, _ precision: Precision) -> Int {
         let step = leftStep(k, rows: rows, precision)
-        return precision == .f32 && step == k ? 0 : rows * step * MemoryLayout<Float>.size
+        if precision == .f32 && step == k { return 0 }
+        return (rows + (precision == .bf16 ? Int(ck_product_of_pairs().spare_rows) : 0)) * step * MemoryLayout<Float>.size
     }
 
     /// Bytes of work space of a product whose right side isn't packed.
@@ -67,7 +77,7 @@ final class PanelProduct {
         // Waking the team takes as long as some hundred thousand operations.
         self.team = shape.m * shape.k * shape.n < 1 << 16 ? ThreadTeam(count: 1) : team
         let isHalf = precision == .bf16
-        (task.rows, task.inner, task.columns) = (shape.m, isHalf ? (shape.k + 1) / 2 : shape.k, shape.n)
+        (task.rows, task.inner, task.columns) = (shape.m, Self.inner(shape.k, precision), shape.n)
         task.left_step = leftStep ?? Self.leftStep(shape.k, rows: shape.m, precision)
         if leftStep == nil, let copy, Self.copyByteCount(shape.k, rows: shape.m, precision) > 0 {
             self.copy = Copy(target: copy, columns: shape.k, isHalf: isHalf)
@@ -126,7 +136,7 @@ final class PanelProduct {
                 if copy.isHalf {
                     let to = copy.target.assumingMemoryBound(to: UInt16.self) + 2 * row * step
                     ck_math_table().pointee.round_to_bf16(columns, from, to)
-                    if columns % 2 == 1 { to[columns] = 0 }
+                    (to + columns).update(repeating: 0, count: 2 * task.inner - columns)
                 } else {
                     (copy.target.assumingMemoryBound(to: Float.self) + row * step).update(from: from, count: columns)
                 }
@@ -141,12 +151,11 @@ final class PanelProduct {
     private static func panelCount(_ columns: Int) -> Int { (columns + panel - 1) / panel }
 
     static func packedByteCount(_ shape: MatmulShape, _ precision: Precision) -> Int {
-        let inner = precision == .f32 ? shape.k : (shape.k + 1) / 2
-        return panelCount(shape.n) * inner * panel * MemoryLayout<Float>.size
+        panelCount(shape.n) * inner(shape.k, precision) * panel * MemoryLayout<Float>.size
     }
 
-    /// [inner, columns] by its strides as [panel][inner][32], zeros past the last column; in bf16 as [panel][pair][32][2], with a zero for the
-    /// second of a pair past the last row.
+    /// [inner, columns] by its strides as [panel][inner][32], zeros past the last column; in bf16 as [panel][pair][32][2], with zeros past
+    /// the last row.
     static func pack(
         _ source: UnsafeMutablePointer<Float>, _ shape: MatmulShape, _ precision: Precision, to target: UnsafeMutableRawPointer,
         _ team: ThreadTeam
@@ -170,15 +179,16 @@ final class PanelProduct {
                     for k in 0..<inner { line(from + k * rowStep, width, to: packed + k * panel, step: 1) }
                     continue
                 }
-                let pairs = (inner + 1) / 2
+                let pairs = Self.inner(inner, precision)
                 let packed = target.assumingMemoryBound(to: UInt16.self) + index * pairs * panel * 2
                 withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * panel) { both in
                     guard let floats = both.baseAddress else { return }
                     for pair in 0..<pairs {
-                        line(from + 2 * pair * rowStep, width, to: floats, step: 2)
-                        // Of the row past the last no column is there.
-                        let isThere = 2 * pair + 1 < inner
-                        line(isThere ? from + (2 * pair + 1) * rowStep : from, isThere ? width : 0, to: floats + 1, step: 2)
+                        for (second, row) in [2 * pair, 2 * pair + 1].enumerated() {
+                            // Of a row past the last no column is there.
+                            let isThere = row < inner
+                            line(isThere ? from + row * rowStep : from, isThere ? width : 0, to: floats + second, step: 2)
+                        }
                         ck_math_table().pointee.round_to_bf16(2 * panel, floats, packed + pair * panel * 2)
                     }
                 }

@@ -155,7 +155,7 @@ private final class OrderedQueue<Slot: Sendable>: @unchecked Sendable {
 }
 
 /// A thread that is joined before the work that it helps with ends.
-private struct HelperThread {
+package struct HelperThread {
     private final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -164,7 +164,7 @@ private struct HelperThread {
     private let thread: pthread_t
 
     /// - Returns: nil if the system gives no further thread; the calling thread then does more of the work.
-    init?(_ run: @escaping @Sendable () -> Void) {
+    package init?(_ run: @escaping @Sendable () -> Void) {
         let body = Unmanaged.passRetained(Body(run))
         var thread = pthread_t()
         let status = cp_start_thread(
@@ -180,7 +180,7 @@ private struct HelperThread {
         self.thread = thread
     }
 
-    func join() { pthread_join(thread, nil) }
+    package func join() { pthread_join(thread, nil) }
 }
 
 /// Workers that are expensive to make, lent to one thread at a time.

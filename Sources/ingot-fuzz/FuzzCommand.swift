@@ -4,6 +4,7 @@ import CProcess
 import Conversion
 import FormatKit
 import Glibc
+import Synchronization
 
 /// Damages model files, and has each opened, read, inspected, checked and lifted in a process of its own.
 @main
@@ -138,8 +139,20 @@ enum Ending: CustomStringConvertible {
 
     private static let (takenCode, refusedCode, wrongCode): (Int32, Int32, Int32) = (0, 10, 11)
 
-    /// Runs a case in a child. This process has one thread, so the child may do anything.
+    /// Runs a case in a child. The other thread of this process only waits, so the child may do anything.
+    ///
+    /// It is forked on a new thread: Swift's mutexes know a thread by a number that they keep, and in the child of a thread that has ever locked
+    /// one it would be the parent's, so that a lock which two threads want would never be had.
     init(running subject: Case, memoryByteCount: UInt64, seconds: Double) {
+        let ending = Mutex(Ending.exited(code: EX_OSERR))
+        HelperThread {
+            let found = Ending(forked: subject, memoryByteCount: memoryByteCount, seconds: seconds)
+            ending.withLock { $0 = found }
+        }?.join()
+        self = ending.withLock { $0 }
+    }
+
+    private init(forked subject: Case, memoryByteCount: UInt64, seconds: Double) {
         var ends: [Int32] = [-1, -1]
         guard cp_pipe(&ends) == 0 else {
             self = .exited(code: EX_OSERR)

@@ -31,21 +31,58 @@ static void meet(uint32_t *arrived, size_t thread, size_t threads, uint32_t coun
         }
 }
 
-// Goes through a thread's share of a product: equal shares of vectors of 16 columns times rows; a panel between two threads is cut. A panel is
-// given at most `row_block` rows at a time.
+// A product is done tile by tile: `height` rows or fewer of a panel's columns, block of rows after block. Each thread has an equal share, of every block
+// the same panels; one that is done with its own takes from the ends of the others', as it does where another program or the other half of a core
+// holds one of them up.
+typedef struct {
+    // Tiles of a panel in a block; the share: tiles `from` ..< from + count of each block.
+    size_t tiles, from, count, blocks;
+} ck_share;
+
+// Some tiles of one panel in a block.
+typedef struct {
+    size_t block, panel, tile, count;
+} ck_tiles;
+
+// Takes tiles of one panel from a share's front or back, half of what is left at most but for the last `least`; count 0 where none is left. The numbers
+// taken so far from the front and the back are the halves of `taken`.
+static ck_tiles take(uint64_t *taken, const ck_share *s, int is_back, size_t least) {
+    uint64_t old = __atomic_load_n(taken, __ATOMIC_RELAXED), new;
+    ck_tiles found;
+    do {
+        const size_t front = old & UINT32_MAX, back = old >> 32, left = s->count * s->blocks - front - back;
+        if (left == 0) return (ck_tiles){0, 0, 0, 0};
+        const size_t at = is_back ? s->count * s->blocks - back - 1 : front, place = at % s->count, number = s->from + place;
+        // To the end of the share in this block, and of the panel.
+        const size_t share = is_back ? place + 1 : s->count - place, panel = is_back ? number % s->tiles + 1 : s->tiles - number % s->tiles;
+        size_t count = share < panel ? share : panel;
+        if (count > left) count = left;
+        if (count > left / 2 && count > least) count = left / 2 > least ? left / 2 : least;
+        found = (ck_tiles){at / s->count, number / s->tiles, number % s->tiles - (is_back ? count - 1 : 0), count};
+        new = old + (is_back ? (uint64_t)count << 32 : count);
+    } while (!__atomic_compare_exchange_n(taken, &old, new, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return found;
+}
+
+// A thread's part of a product, of which a panel is given at most `row_block` rows at a time.
 static void share(
-    const ck_product *p, size_t thread, size_t threads, size_t row_block,
+    const ck_product *p, size_t thread, size_t threads, size_t row_block, size_t height,
     void (*multiply)(const ck_product *p, size_t panel, size_t first, size_t last, float *space)
 ) {
-    const size_t blocks = (p->rows + row_block - 1) / row_block, vectors = (p->columns + 15) / 16;
-    for (size_t block = 0; block < blocks; block++) {
-        const size_t top = p->rows * block / blocks, bottom = p->rows * (block + 1) / blocks, height = bottom - top;
-        const size_t from = vectors * height * thread / threads, to = vectors * height * (thread + 1) / threads;
-        for (size_t panel = from / (2 * height); 2 * panel * height < to; panel++) {
-            const size_t start = 2 * panel * height, width = vectors - 2 * panel < 2 ? 1 : 2;
-            const size_t first = from > start ? (from - start) / width : 0;
-            const size_t last = to < start + width * height ? (to - start) / width : height;
-            if (first < last) multiply(p, panel, top + first, top + last, p->space + (p->right ? thread * ck_product_space : 0));
+    // Packing a panel on the way is done once for a block.
+    if (p->right) height = row_block;
+    const size_t blocks = (p->rows + row_block - 1) / row_block, panels = (p->columns + ck_product_panel - 1) / ck_product_panel;
+    const size_t tiles = ((p->rows + blocks - 1) / blocks + height - 1) / height, all = panels * tiles;
+    // Taking tiles must be little beside multiplying them.
+    const size_t least = 1 + (1 << 15) / (height * p->inner * ck_product_panel);
+    for (size_t turn = 0; turn < threads; turn++) {
+        const size_t owner = (thread + turn) % threads, from = all * owner / threads;
+        const ck_share s = {tiles, from, all * (owner + 1) / threads - from, blocks};
+        if (s.count == 0) continue;
+        for (ck_tiles part; (part = take(p->taken + 8 * owner, &s, turn > 0, least)).count > 0;) {
+            const size_t top = p->rows * part.block / blocks, rows = p->rows * (part.block + 1) / blocks - top;
+            const size_t first = rows * part.tile / tiles, last = rows * (part.tile + part.count) / tiles;
+            if (first < last) multiply(p, part.panel, top + first, top + last, p->space + (p->right ? thread * ck_product_space : 0));
         }
     }
 }

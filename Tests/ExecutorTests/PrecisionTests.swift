@@ -26,7 +26,9 @@ extension SerialTests {
         }
 
         /// Rounding both operands first gives the same as asking for bf16, but for the order of sums; not rounding them doesn't.
-        @Test(arguments: [true, false], VectorKernelTests.halfLevels) func multipliesInHalfPrecision(_ isTransposed: Bool, _ level: Int) throws {
+        @Test(arguments: [true, false], VectorKernelTests.halfLevels) func multipliesInHalfPrecision(_ isTransposed: Bool, _ level: Int)
+            throws
+        {
             try VectorKernelTests.at(level) { try multiplyInHalfPrecision(isTransposed) }
         }
 
@@ -35,7 +37,8 @@ extension SerialTests {
             // Pairs that lack their second; rows of pairs a multiple of 4 KiB apart; too many long rows for our own kernel without tiles; several tiles
             // of rows, the last of 16 or fewer; more pairs than a thread goes through at a time; a panel cut between threads.
             let sizes = [
-                (1, 70, 33), (5, 64, 48), (40, 130, 17), (3, 71, 40), (7, 2_048, 35), (50, 1_601, 16), (19, 33, 95), (100, 1_700, 40), (97, 16, 32),
+                (1, 70, 33), (5, 64, 48), (40, 130, 17), (3, 71, 40), (7, 2_048, 35), (50, 1_601, 16), (19, 33, 95), (100, 1_700, 40),
+                (97, 16, 32),
             ]
             for (m, k, n) in sizes {
                 let scale = k < 1_000 ? 1 : 0.1

@@ -142,6 +142,8 @@ typedef struct {
     // [rows][columns]; from one row to the next `result_step` floats.
     float *result;
     size_t result_step;
+    // What has been taken of each thread's share, a line of 8 for each; 0 before.
+    uint64_t *taken;
 } ck_product;
 
 // Columns of a panel of packed weights; how many of their numbers are gone through before those of the next rows.

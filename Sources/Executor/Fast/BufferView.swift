@@ -1,6 +1,7 @@
 import ByteIO
 import Glibc
 import ModelIR
+import Synchronization
 
 /// How the fast backend stores an element.
 enum StorageKind: Hashable, Sendable {
@@ -132,10 +133,22 @@ extension BufferView {
         }
     }
 
-    /// A user's tensor, whose dtype and elements have been checked.
-    func store(input tensor: Tensor, name: String) throws {
+    /// Bytes from which on an input is copied by all threads.
+    private static let largeInput = 1 << 18
+
+    /// A user's tensor, whose dtype and elements have been checked; what is large is copied by all threads.
+    func store(input tensor: Tensor, name: String, _ team: ThreadTeam) throws {
         if kind == .float && tensor.dtype == .f32 {
-            try tensor.storage.read(into: UnsafeMutableRawBufferPointer(start: pointer, count: byteCount), at: 0)
+            func copy(_ bytes: Range<Int>) throws {
+                let place = UnsafeMutableRawBufferPointer(start: pointer + bytes.lowerBound, count: bytes.count)
+                try tensor.storage.read(into: place, at: bytes.lowerBound)
+            }
+            guard byteCount >= Self.largeInput else { return try copy(0..<byteCount) }
+            let failure = Mutex<(any Error)?>(nil)
+            team.split(byteCount, multiple: 4_096) { bytes in
+                do { try copy(bytes) } catch { failure.withLock { $0 = error } }
+            }
+            if let error = failure.withLock({ $0 }) { throw error }
         } else {
             store(try ReferenceArray(input: name, tensor, type))
         }

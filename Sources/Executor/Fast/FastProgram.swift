@@ -130,7 +130,7 @@ final class FastProgram {
         let passing = wanted.filter { !results.contains($0) || views[$0]?.kind != .float }
         for input in plan.graph.inputs {
             guard let tensor = inputs[input.name], let view = views[input.value.index] else { continue }
-            try view.store(input: tensor, name: input.name)
+            try view.store(input: tensor, name: input.name, team)
             if passing.contains(input.value.index) { captured[input.value.index] = view.capturedTensor() }
         }
         for step in steps {

@@ -23,11 +23,12 @@ final class PanelProduct {
         let (columns, isHalf): (Int, Bool)
     }
 
-    /// Whether there is such a kernel here, and it does better than oneDNN's: with many long rows that is as fast, and needs no copy of the left side.
+    /// Whether there is such a kernel here, and it does better than oneDNN's: with very many long rows that is as fast, and needs no copy of the left
+    /// side.
     static func isBest(_ shape: MatmulShape, _ precision: Precision) -> Bool {
         guard kernel(precision) != nil else { return false }
         if precision == .bf16 && ck_product_of_pairs().has_tiles != 0 { return true }
-        return shape.m <= 96 || shape.m <= 512 && shape.k <= (precision == .f32 ? 768 : 1_536)
+        return shape.m <= 192 || shape.m <= 512 && shape.k <= (precision == .f32 ? 768 : 1_536)
     }
 
     private static func kernel(_ precision: Precision) -> ck_multiply? {
@@ -92,7 +93,9 @@ final class PanelProduct {
         task.right = b.map { UnsafePointer($0) }
         task.right_step = shape.bStrides[2]
         task.space = space?.assumingMemoryBound(to: Float.self)
-        var held = weights.map { [$0] } ?? []
+        let taken = Allocation(byteCount: 64 * self.team.count)
+        task.taken = taken.pointer.assumingMemoryBound(to: UInt64.self)
+        var held = [taken] + (weights.map { [$0] } ?? [])
         biasSource = nil
         if let bias {
             let width = Self.panelCount(shape.n) * Self.panel
@@ -117,6 +120,7 @@ final class PanelProduct {
     func callAsFunction() {
         if let copy { fill(copy) }
         if let biasSource { biasSource.to.update(from: biasSource.from, count: task.columns) }
+        task.taken.update(repeating: 0, count: 8 * team.count)
         withUnsafePointer(to: task) { task in
             team.run { thread, threads in run(task, thread, threads) }
         }

@@ -1,5 +1,6 @@
 import CKernels
 import COneDNN
+import Glibc
 import ModelIR
 
 /// Recurrent layers: one matmul for the inputs of as many time steps as the cache holds, then a loop over these steps in which each thread has
@@ -33,11 +34,16 @@ enum RecurrenceKernels: KernelFamily {
         static func width(_ units: Int, _ gates: Int) -> Int { (units / 16 * gates + (units % 16 * gates + 15) / 16) * 16 }
 
         /// Whether threads have rows of their own, so that none waits for another at a step's end, rather than shares of the units. Each then reads
-        /// all recurrent weights: from its own cache, if they fit, or often enough for its rows that it doesn't matter.
+        /// all recurrent weights: from its own cache, if they fit, or often enough for its rows that it doesn't matter, where a share of the units
+        /// wouldn't fit either.
         func splitsRows(_ threads: Int) -> Bool {
             let (rows, bytes) = (batch / threads, units * width * MemoryLayout<Float>.size)
-            return bytes <= 768 << 10 ? rows >= 1 : bytes <= 1_536 << 10 ? rows >= 4 : bytes <= 4_608 << 10 && rows >= 16
+            return bytes <= 768 << 10
+                ? rows >= 1 : bytes <= 1_536 << 10 ? rows >= 4 : bytes <= 4_608 << 10 && rows >= 16 && bytes / threads > Self.secondCache
         }
+
+        /// Bytes of a processor's second cache; 0 where that isn't known.
+        private static let secondCache = max(0, sysconf(Int32(_SC_LEVEL2_CACHE_SIZE)))
 
         /// Floats from one row of a chunk's inputs to the next.
         var inputStep: Int { isInPlace ? features : PanelProduct.leftStep(features, rows: batch * chunk, .f32) }

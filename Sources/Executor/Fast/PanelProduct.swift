@@ -36,7 +36,7 @@ final class PanelProduct {
     }
 
     /// Elements of a row of `k`; a pair of bf16 is one.
-    private static func inner(_ k: Int, _ precision: Precision) -> Int {
+    static func inner(_ k: Int, _ precision: Precision) -> Int {
         guard precision == .bf16 else { return k }
         let (pairs, multiple) = ((k + 1) / 2, Int(ck_product_of_pairs().multiple))
         return (pairs + multiple - 1) / multiple * multiple

@@ -18,13 +18,17 @@
 #define CK_NAME1(name, suffix) CK_NAME2(name, suffix)
 #define CK_NAME(name) CK_NAME1(name, CK_SUFFIX)
 
-// Waits until all threads have come here the `count`th time. A step takes microseconds, of which a runtime's barrier would be a large part; where
-// a thread has to wait long, as it does if there are more threads than processors, it lets others run.
+// Waits until all threads have come here the `count`th time. A step takes microseconds, of which a runtime's barrier would be a large part. A thread
+// whose processor is the waiting one's, as it is if there are more threads than processors, is let run; for others it would be of no use, and what
+// else wants the processor would have it for milliseconds, at every step. Beside how often a thread has come, its line says where from.
 static void meet(uint32_t *arrived, size_t thread, size_t threads, uint32_t count) {
+    const uint32_t here = (uint32_t)sched_getcpu();
+    __atomic_store_n(arrived + 16 * thread + 1, here, __ATOMIC_RELAXED);
     __atomic_store_n(arrived + 16 * thread, count, __ATOMIC_RELEASE);
     for (size_t other = 0; other < threads; other++)
         for (uint32_t turns = 0; __atomic_load_n(arrived + 16 * other, __ATOMIC_ACQUIRE) < count; turns++) {
-            if (turns > 4096) sched_yield();
+            const int is_here = turns > 4096 && __atomic_load_n(arrived + 16 * other + 1, __ATOMIC_RELAXED) == here;
+            if (is_here || turns > 1 << 20) sched_yield();
 #if defined(__x86_64__)
             else _mm_pause();
 #endif

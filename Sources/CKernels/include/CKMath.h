@@ -57,7 +57,7 @@ typedef struct {
     float *output;
     // Whether each thread has rows of its own, instead of a part of the units: then none waits for another, but each reads all weights.
     int splits_rows;
-    // How often each thread has come to the end of a step in this call, a line of 16 each; 0 before. NULL for one thread.
+    // How often each thread has come to the end of a step in this call, and from which processor, a line of 16 each; 0 before. NULL for one thread.
     uint32_t *arrived;
 } ck_recurrence;
 

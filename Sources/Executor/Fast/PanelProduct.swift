@@ -4,7 +4,7 @@ import ModelIR
 /// Rows times constant weights by our own kernel, with all that is added to the product and its activation.
 ///
 /// Where a processor has it, it does better than oneDNN's matmul with few rows, by up to a quarter with 16, since it asks for weights ahead; with
-/// more it is as fast and saves passes over the result, but for long rows.
+/// more it is as fast and saves passes over the result, but for very many long rows.
 final class PanelProduct {
     private var task = ck_product()
     private let team: ThreadTeam
